@@ -1,0 +1,1 @@
+"""Pure functions on `keras.ops` that every room may use."""

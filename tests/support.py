@@ -1,0 +1,75 @@
+"""What the tests of all rooms share: gradients on every backend, and arrays of a kind."""
+
+import keras
+import numpy as np
+from keras import ops
+
+BACKEND = keras.backend.backend()
+
+
+def numpy(x):
+    """A NumPy array of any backend's tensor."""
+    return np.asarray(ops.convert_to_numpy(x))
+
+
+def value_and_gradient(function, *arrays, dtype="float32"):
+    """Value of `function(*tensors)` (summed if it is no scalar) and its gradients, as NumPy arrays.
+
+    Args:
+        function: from tensors to one tensor, written on `keras.ops`.
+        *arrays: NumPy arrays, all differentiated.
+        dtype: of the tensors.
+
+    Returns:
+        `(value, gradient)` for one array, `(value, [gradients])` for several.
+    """
+    if BACKEND == "tensorflow":
+        value, gradients = _with_tensorflow(function, arrays, dtype)
+    elif BACKEND == "jax":
+        value, gradients = _with_jax(function, arrays, dtype)
+    else:
+        value, gradients = _with_torch(function, arrays, dtype)
+    gradients = [
+        np.zeros(a.shape) if g is None else numpy(g) for a, g in zip(arrays, gradients, strict=True)
+    ]
+    return numpy(value), gradients[0] if len(arrays) == 1 else gradients
+
+
+def _with_tensorflow(function, arrays, dtype):
+    import tensorflow as tf
+
+    tensors = [tf.convert_to_tensor(a, dtype) for a in arrays]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        value = ops.sum(function(*tensors))
+    return value, tape.gradient(value, tensors)
+
+
+def _with_jax(function, arrays, dtype):
+    import jax
+
+    tensors = [jax.numpy.asarray(a, dtype) for a in arrays]
+    both = jax.value_and_grad(lambda *t: ops.sum(function(*t)), argnums=tuple(range(len(tensors))))
+    return both(*tensors)
+
+
+def _with_torch(function, arrays, dtype):
+    import torch
+
+    tensors = [torch.tensor(a, dtype=getattr(torch, dtype), requires_grad=True) for a in arrays]
+    value = ops.sum(function(*tensors))
+    if value.requires_grad:
+        value.backward()
+    return value.detach(), [t.grad for t in tensors]
+
+
+def numeric_gradient(function, x, step=1e-6):
+    """Central differences of a NumPy function of one array, in float64."""
+    x = np.asarray(x, "float64")
+    gradient = np.zeros_like(x)
+    for index in np.ndindex(*x.shape):
+        up, down = x.copy(), x.copy()
+        up[index] += step
+        down[index] -= step
+        gradient[index] = (function(up) - function(down)) / (2 * step)
+    return gradient
