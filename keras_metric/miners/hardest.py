@@ -1,0 +1,44 @@
+"""The hardest positive and negative of each anchor."""
+
+from keras import ops
+
+from keras_metric.miners.base import MINERS, Miner, Pairs, Triplets, all_pairs, sums_of_chosen
+from keras_metric.tensors.masked import any_weight
+from keras_metric.tensors.numerics import LARGE
+from keras_metric.tensors.positives import one_hot_columns
+
+
+@MINERS.register("hardest")
+class HardestMiner(Miner):
+    """The farthest positive and the nearest negative: one triplet for each anchor that has both.
+
+    Of ties any one is taken. For pair losses, each anchor's farthest positive and nearest negative, also where it has
+    only one of the two.
+
+    References:
+        Hermans, Beyer and Leibe, "In Defense of the Triplet Loss for Person Re-Identification", 2017,
+        arXiv:1703.07737, equation 5.
+    """
+
+    def choose_pairs(self, distances, relations, rows=None):
+        """One positive and one negative for each anchor."""
+        pairs = all_pairs(relations)
+        positive, negative = _extremes(distances, relations)
+        return Pairs(
+            one_hot_columns(positive, distances) * pairs.positives,
+            one_hot_columns(negative, distances) * pairs.negatives,
+        )
+
+    def triplet_sums(self, distances, relations, margin, rows=None, reference_distances=None):
+        """One triplet for each anchor."""
+        positive, negative = _extremes(ops.stop_gradient(distances), relations)
+        pairs = all_pairs(relations)
+        weight = any_weight(pairs.positives) * any_weight(pairs.negatives)
+        triplets = Triplets(positive[:, None], negative[:, None], weight[:, None])
+        return sums_of_chosen(distances, triplets, margin, reference_distances)
+
+
+def _extremes(distances, relations):
+    farthest = ops.argmax(ops.where(relations > 0, distances, -LARGE), axis=1)
+    nearest = ops.argmin(ops.where(relations < 0, distances, LARGE), axis=1)
+    return farthest, nearest

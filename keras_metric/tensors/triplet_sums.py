@@ -1,0 +1,185 @@
+"""Sums of triplet terms over every (positive, negative) of an anchor, without a (B, B, B) cube.
+
+The hinge `[d_ap − d_an + m]+` is linear wherever it is active. Its sum over all pairs is therefore
+
+    Σ_p c_p (d_ap + m) − Σ_n e_n d_an
+
+with c_p the weight of the negatives that are active with p and e_n that of the positives active with n. These counts come from
+one pass for each positive where anchors have few, and from one sorted row where they have many: O(B² log B) time, O(B²)
+memory, exact in value and gradient.
+"""
+
+import typing
+
+from keras import ops
+
+from keras_metric.tensors.numerics import LARGE, epsilon
+from keras_metric.tensors.positives import (
+    FEW,
+    column_of,
+    for_each_positive,
+    most_positives,
+    one_hot_columns,
+    pick,
+    positive_columns,
+    put_column,
+)
+
+
+class TripletSums(typing.NamedTuple):
+    """For each anchor, (B,): the sum of its terms, their total weight, and the weight of those > 0."""
+
+    sums: typing.Any
+    counts: typing.Any
+    active: typing.Any
+
+
+def triplet_terms(positive, negative, margin):
+    """`[d_ap − d_an + margin]+`, or softplus(d_ap − d_an) for `margin=None`; any shape."""
+    if margin is None:
+        return ops.softplus(positive - negative)
+    return ops.relu(positive - negative + margin)
+
+
+def sums_of_triplets(positive, negative, weights, margin):
+    """Sums over explicit triplets: distances and weights (B, M)."""
+    terms = triplet_terms(positive, negative, margin)
+    kept = weights > 0
+    terms = ops.where(kept, terms, ops.zeros_like(terms))
+    active = ops.where(terms > 0, weights, ops.zeros_like(weights))
+    return TripletSums(
+        ops.sum(weights * terms, axis=1), ops.sum(weights, axis=1), ops.sum(active, axis=1)
+    )
+
+
+def sums_of_all_triplets(distances, pairs, margin, reference_distances=None):
+    """Sums over every positive with every negative of an anchor, weight w_ap · w_an.
+
+    Args:
+        distances: (B, N).
+        pairs: `positives` and `negatives`, weights (B, N) of which no entry has both.
+        margin: of the hinge, or None for softplus.
+        reference_distances: (N, N) between the references, to swap: d_an ← min(d_an, d_pn). None: no swap.
+
+    Returns:
+        `TripletSums`. Time O(B² log B) for the plain hinge, O(B²·K) for K positives an anchor with softplus or swap.
+    """
+    positives, negatives = pairs
+    counts = ops.sum(positives, axis=1) * ops.sum(negatives, axis=1)
+    most = most_positives(positives)
+    if margin is None or reference_distances is not None:
+        sums, active = _walk_terms(distances, pairs, most, margin, reference_distances)
+        return TripletSums(sums, counts, active)
+    sums, active = ops.cond(
+        most <= FEW,
+        lambda: _hinges_by_passes(distances, pairs, most, margin),
+        lambda: _hinges_by_sorting(distances, pairs, margin),
+    )
+    return TripletSums(sums, counts, active)
+
+
+def _hinges_by_passes(distances, pairs, most, margin):
+    columns, weights = positive_columns(pairs.positives, few=True)  # (B, FEW)
+    positive = ops.take_along_axis(distances, columns, axis=1)  # (B, FEW)
+    thresholds = ops.stop_gradient(positive) + margin
+    fixed = ops.stop_gradient(distances)
+    candidates = ops.where(pairs.negatives > 0, fixed, LARGE)
+
+    def step(k, state):
+        by_positive, by_negative = state
+        active = ops.where(candidates < column_of(thresholds, k)[:, None], pairs.negatives, 0.0)
+        weight = column_of(weights, k)
+        by_positive = put_column(by_positive, k, weight * ops.sum(active, axis=1))
+        return by_positive, by_negative + weight[:, None] * active
+
+    start = (ops.zeros_like(weights), ops.zeros_like(fixed))
+    by_positive, by_negative = for_each_positive(step, most, start)
+    # Both sides hold the same weight in total, so moving all distances of an anchor changes nothing but rounding.
+    middle = ops.mean(fixed, axis=1, keepdims=True)
+    active = ops.sum(by_positive, axis=1)
+    sums = (
+        ops.sum(by_positive * (positive - middle), axis=1)
+        - ops.sum(by_negative * (distances - middle), axis=1)
+        + margin * active
+    )
+    return ops.where(active > 0, sums, ops.zeros_like(sums)), active
+
+
+def _hinges_by_sorting(distances, pairs, margin):
+    fixed = ops.stop_gradient(distances)
+    # A negative that equals a threshold has a hinge of 0: it is moved behind it, to be inactive.
+    behind = fixed + 2 * epsilon(fixed) * ops.abs(fixed + margin) + 1e-37
+    keys = ops.where(
+        pairs.positives > 0, fixed + margin, ops.where(pairs.negatives > 0, behind, LARGE)
+    )
+    order = ops.argsort(keys, axis=1)
+    signed = ops.take_along_axis(pairs.positives - pairs.negatives, order, axis=1)
+    positives, negatives = ops.relu(signed), ops.relu(-signed)
+    by_positive = positives * ops.cumsum(negatives, axis=1)
+    above = ops.sum(positives, axis=1, keepdims=True) - ops.cumsum(positives, axis=1)
+    slopes = by_positive - negatives * above
+    middle = ops.mean(fixed, axis=1, keepdims=True)
+    active = ops.sum(by_positive, axis=1)
+    ordered = ops.take_along_axis(distances, order, axis=1)
+    sums = ops.sum(slopes * (ordered - middle), axis=1) + margin * active
+    return ops.where(active > 0, sums, ops.zeros_like(sums)), active
+
+
+def _walk_terms(distances, pairs, most, margin, reference_distances):
+    """Sums and active weights (B,) of any term, swapped or not, by one pass for each positive.
+
+    The gradient makes the same passes again: differentiating the loop would keep a (B, N) matrix of each.
+    """
+    swap = reference_distances is not None
+    references = reference_distances if swap else distances[:1, :1]
+    walk = ops.custom_gradient(lambda *args: _walk(*args, margin=margin, swap=swap))
+    columns, weights = positive_columns(pairs.positives, few=False)
+    return walk(distances, references, pairs.negatives, columns, weights, most)
+
+
+def _walk(distances, references, negatives, columns, weights, most, margin, swap):
+    def one_pass(k):
+        """Weight, gap d_ap − d_an (+ margin) and, if swapped, where d_pn came in, of the k-th positives."""
+        column = column_of(columns, k)
+        negative, swapped = distances, None
+        if swap:
+            from_positive = ops.take(references, column, axis=0)  # (B, N)
+            swapped = from_positive < distances
+            negative = ops.where(swapped, from_positive, distances)
+        gap = pick(distances, column)[:, None] - negative
+        return column_of(weights, k)[:, None] * negatives, gap, column, swapped
+
+    def add_terms(k, state):
+        kept, gap, _, _ = one_pass(k)
+        terms = ops.softplus(gap) if margin is None else ops.relu(gap + margin)
+        active = ops.where(terms > 0, kept, ops.zeros_like(kept))
+        return state[0] + ops.sum(kept * terms, axis=1), state[1] + ops.sum(active, axis=1)
+
+    zeros = ops.zeros_like(distances[:, 0])
+    sums, active = for_each_positive(add_terms, most, (zeros, zeros))
+
+    def gradient(*args, upstream=None):
+        by_sums = (upstream if upstream is not None else args)[0][:, None]
+
+        def add_slopes(k, state):
+            by_positive, by_negative, by_reference = state
+            kept, gap, column, swapped = one_pass(k)
+            slopes = ops.sigmoid(gap) if margin is None else ops.cast(gap + margin > 0, gap.dtype)
+            slopes = by_sums * kept * slopes
+            to_anchor = slopes
+            if swap:
+                to_anchor = ops.where(swapped, ops.zeros_like(slopes), slopes)
+                rows = ops.shape(references)[0]
+                by_reference = by_reference - ops.segment_sum(slopes - to_anchor, column, rows)
+            by_positive = by_positive + one_hot_columns(column, distances) * ops.sum(
+                slopes, axis=1, keepdims=True
+            )
+            return by_positive, by_negative - to_anchor, by_reference
+
+        zeros = ops.zeros_like(distances)
+        start = (zeros, zeros, ops.zeros_like(references))
+        by_positive, by_negative, by_reference = for_each_positive(add_slopes, most, start)
+        rest = [ops.zeros_like(x) for x in (negatives, columns, weights, most)]
+        return (by_positive + by_negative, by_reference, *rest)
+
+    return (sums, active), gradient
