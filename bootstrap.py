@@ -104,16 +104,27 @@ def install(job):
     """Installs what a job needs, unless the same was installed before."""
     wanted = INSTALL[job]
     seal = hashlib.sha256(repr((str(ROOT), wanted)).encode())
-    for name in ("setup.cfg", "pyproject.toml", "requirements-test.txt"):
+    for name in (
+        "setup.cfg",
+        "pyproject.toml",
+        "requirements-test.txt",
+        "keras_metric/__init__.py",
+    ):
         seal.update((ROOT / name).read_bytes())
     stamp = VENV / f"keras-metric-{job}.stamp"
     if stamp.exists() and stamp.read_text() == seal.hexdigest():
         return
     say(f"Installing what `{job}` needs into {VENV.name} (some minutes the first time) ...")
     began = time.time()
-    command = [str(venv_python()), "-m", "pip", "install", "--quiet"]
+    command = [str(venv_python()), "-m", "pip", "install", "-qq"]
     command += ["--disable-pip-version-check", "--prefer-binary"]
-    if subprocess.call(command + wanted, cwd=ROOT):
+    pip = subprocess.Popen(command + wanted, cwd=ROOT)
+    while pip.poll() is None:
+        try:
+            pip.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            say(f"... still installing after {time.time() - began:.0f} s")
+    if pip.returncode:
         stop(
             "pip could not install the packages; its own message stands above. Is there a network?"
         )
