@@ -39,6 +39,8 @@ MAY_IMPORT = {
 
 # Rooms made of TensorFlow; all others stand on keras.ops and run on every backend.
 TENSORFLOW_ROOMS = {"beam", "callbacks", "data", "export", "serving"}
+# May ask TensorFlow inside a function, where only a TensorFlow graph can do what is needed.
+TENSORFLOW_IN_FUNCTIONS = {"tensors"}
 
 # Packages of the extras: loaded inside the functions that use them.
 OPTIONAL = {
@@ -80,13 +82,16 @@ def wrong_arrows(source, path):
     """Imports of `source`, standing at `path`, that point the wrong way."""
     room = room_of(path)
     allowed = MAY_IMPORT[room] | FOUNDATION | {room}
+    tree = ast.parse(source)
+    early = set(loaded_at_import(tree))
     wrong = []
-    for name in imported_names(ast.parse(source), path):
+    for name in imported_names(tree, path):
         package, *rest = name.split(".")
         if package == "keras_metric" and (not rest or rest[0] not in allowed):
             wrong.append(name)
         if package == "tensorflow" and room not in TENSORFLOW_ROOMS:
-            wrong.append(name)
+            if room not in TENSORFLOW_IN_FUNCTIONS or any("tensorflow" in one for one in early):
+                wrong.append(name)
         if package in ("jax", "torch"):
             wrong.append(name)
     return wrong
@@ -141,6 +146,8 @@ def test_extras_are_imported_where_they_are_used(path):
         ("losses", "from ..models import siamese_pair", True),
         ("losses", "import keras_metric", True),
         ("losses", "def f():\n    import tensorflow as tf", True),
+        ("tensors", "def f():\n    import tensorflow as tf", False),
+        ("tensors", "import tensorflow as tf", True),
         ("data", "import tensorflow as tf", False),
         ("data", "import keras_metric.losses", True),
         ("metrics", "import torch", True),
