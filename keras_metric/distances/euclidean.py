@@ -3,7 +3,7 @@
 from keras import ops
 
 from keras_metric.distances.base import DISTANCES, Distance
-from keras_metric.distances.squared_euclidean import squared_distances
+from keras_metric.distances.squared_euclidean import product_form
 from keras_metric.tensors.numerics import safe_sqrt
 
 
@@ -12,7 +12,7 @@ class EuclideanDistance(Distance):
     """√Σ(x−y)², in [0, ∞); the similarity is −d."""
 
     def _pairwise(self, x, y):
-        return safe_sqrt(squared_distances(x, y))
+        return safe_sqrt(*product_form(x, y))
 
     def _between(self, x, y):
         # Scaled by its largest entry, a difference of 1e-30 or 1e30 neither vanishes nor overflows.

@@ -7,11 +7,20 @@ from keras_metric.tensors.numerics import epsilon
 
 
 def squared_distances(x, y):
+    """Σ(x−y)² between all rows, with zero for what is within rounding of it: see `product_form`."""
+    squared, noise = product_form(x, y)
+    return ops.where(squared > noise, squared, 0.0)
+
+
+def product_form(x, y):
     """Σ(x−y)² between all rows, (B, D) and (N, D) → (B, N), as one matrix product.
 
     |x|² − 2xy + |y|² loses digits where rows are close but far from the origin. Two things are done about it: both
     sides are moved by the mean of `x`, which changes no distance; and a result that is within rounding of zero
-    is exactly 0, with a zero gradient. Otherwise the error of d² is about 1e-7 · (|x|² + |y|²), after the move.
+    is to count as exactly 0. Otherwise the error of d² is about 1e-7 · (|x|² + |y|²), after the move.
+
+    Returns:
+        The squared distances (B, N), slightly negative ones among them, and the noise (B, 1) up to which they are zero.
     """
     center = ops.stop_gradient(ops.mean(x, axis=0, keepdims=True))
     x, y = x - center, y - center
@@ -21,8 +30,7 @@ def squared_distances(x, y):
     left = ops.concatenate([-2.0 * x, xx, ops.ones_like(xx)], axis=1)
     right = ops.concatenate([y, ops.ones_like(yy), yy], axis=1)
     squared = ops.matmul(left, ops.transpose(right))  # (B, N)
-    noise = ops.stop_gradient(8.0 * epsilon(x) * xx)  # (B, 1)
-    return ops.where(squared > noise, squared, 0.0)
+    return squared, ops.stop_gradient(8.0 * epsilon(x) * xx)
 
 
 @DISTANCES.register("squared_euclidean")

@@ -6,6 +6,7 @@ import typing
 from keras import ops
 
 from keras_metric.registry import Registry
+from keras_metric.tensors.positives import at_columns
 from keras_metric.tensors.triplet_sums import sums_of_all_triplets, sums_of_triplets
 
 
@@ -79,8 +80,8 @@ MINERS = Registry("miner", Miner)
 
 def sums_of_chosen(distances, triplets, margin, reference_distances=None):
     """`TripletSums` of explicit `Triplets`."""
-    positive = ops.take_along_axis(distances, triplets.positives, axis=1)
-    negative = ops.take_along_axis(distances, triplets.negatives, axis=1)
+    positive = at_columns(distances, triplets.positives)
+    negative = at_columns(distances, triplets.negatives)
     if reference_distances is not None:
         width = ops.shape(reference_distances)[0]
         flat = ops.reshape(reference_distances, (-1,))

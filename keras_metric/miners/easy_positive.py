@@ -4,8 +4,7 @@ from keras import ops
 
 from keras_metric.miners.base import MINERS, Miner, Pairs, Triplets, all_pairs, sums_of_chosen
 from keras_metric.tensors.masked import any_weight
-from keras_metric.tensors.numerics import LARGE
-from keras_metric.tensors.positives import nearest_beyond, one_hot_columns, pick
+from keras_metric.tensors.positives import nearest_beyond, nearest_of, one_hot_columns, pick
 
 
 @MINERS.register("easy_positive")
@@ -35,7 +34,7 @@ class EasyPositiveMiner(Miner):
 
 def _choose(distances, relations):
     pairs = all_pairs(relations)
-    positive = ops.argmin(ops.where(relations > 0, distances, LARGE), axis=1)
-    negative = nearest_beyond(distances, pairs.negatives, pick(distances, positive))
+    positive = nearest_of(distances, pairs.positives)
+    negative = nearest_beyond(distances, pairs.negatives)(pick(distances, positive))
     weight = any_weight(pairs.positives) * any_weight(pairs.negatives)
     return Triplets(positive[:, None], negative[:, None], weight[:, None])

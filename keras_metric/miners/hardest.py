@@ -4,8 +4,7 @@ from keras import ops
 
 from keras_metric.miners.base import MINERS, Miner, Pairs, Triplets, all_pairs, sums_of_chosen
 from keras_metric.tensors.masked import any_weight
-from keras_metric.tensors.numerics import LARGE
-from keras_metric.tensors.positives import one_hot_columns
+from keras_metric.tensors.positives import farthest_of, nearest_of, one_hot_columns
 
 
 @MINERS.register("hardest")
@@ -23,7 +22,7 @@ class HardestMiner(Miner):
     def choose_pairs(self, distances, relations, rows=None):
         """One positive and one negative for each anchor."""
         pairs = all_pairs(relations)
-        positive, negative = _extremes(distances, relations)
+        positive, negative = _extremes(distances, pairs)
         return Pairs(
             one_hot_columns(positive, distances) * pairs.positives,
             one_hot_columns(negative, distances) * pairs.negatives,
@@ -31,14 +30,12 @@ class HardestMiner(Miner):
 
     def triplet_sums(self, distances, relations, margin, rows=None, reference_distances=None):
         """One triplet for each anchor."""
-        positive, negative = _extremes(ops.stop_gradient(distances), relations)
         pairs = all_pairs(relations)
+        positive, negative = _extremes(ops.stop_gradient(distances), pairs)
         weight = any_weight(pairs.positives) * any_weight(pairs.negatives)
         triplets = Triplets(positive[:, None], negative[:, None], weight[:, None])
         return sums_of_chosen(distances, triplets, margin, reference_distances)
 
 
-def _extremes(distances, relations):
-    farthest = ops.argmax(ops.where(relations > 0, distances, -LARGE), axis=1)
-    nearest = ops.argmin(ops.where(relations < 0, distances, LARGE), axis=1)
-    return farthest, nearest
+def _extremes(distances, pairs):
+    return farthest_of(distances, pairs.positives), nearest_of(distances, pairs.negatives)

@@ -7,7 +7,9 @@ from keras_metric.tensors.masked import any_weight
 from keras_metric.tensors.numerics import LARGE, epsilon
 from keras_metric.tensors.positives import (
     FEW,
+    at_columns,
     column_of,
+    farthest_of,
     for_each_positive,
     most_positives,
     nearest_beyond,
@@ -37,8 +39,10 @@ class SemiHardMiner(Miner):
         positives = pairs.positives * any_weight(pairs.negatives)[:, None]
         columns, weights = positive_columns(positives, few=False)
 
+        find = nearest_beyond(distances, pairs.negatives)
+
         def step(k, state):
-            chosen = _negative_for(column_of(columns, k), distances, pairs)
+            chosen = find(pick(distances, column_of(columns, k)))
             return (state[0] + one_hot_columns(chosen, distances) * column_of(weights, k)[:, None],)
 
         zeros = ops.zeros_like(distances)
@@ -64,16 +68,13 @@ class SemiHardMiner(Miner):
         )
 
 
-def _negative_for(positive, distances, pairs):
-    return nearest_beyond(distances, pairs.negatives, pick(distances, positive))
-
-
 def _choose_by_passes(distances, pairs, most):
     positives, weights = positive_columns(pairs.positives, few=True)
 
+    find = nearest_beyond(distances, pairs.negatives)
+
     def step(k, state):
-        chosen = _negative_for(column_of(positives, k), distances, pairs)
-        return (put_column(state[0], k, ops.cast(chosen, "int32")),)
+        return (put_column(state[0], k, find(pick(distances, column_of(positives, k)))),)
 
     negatives = for_each_positive(step, most, (ops.zeros_like(positives, dtype="int32"),))[0]
     return Triplets(positives, negatives, weights)
@@ -85,15 +86,15 @@ def _choose_by_sorting(distances, pairs):
     is_negative = pairs.negatives > 0
     keys = ops.where(is_negative, distances, ops.where(pairs.positives > 0, behind, LARGE))
     order = ops.cast(ops.argsort(keys, axis=1), "int32")  # (B, N)
-    weights = ops.take_along_axis(pairs.positives, order, axis=1)
-    position = ops.cumsum(ops.ones_like(order), axis=1) - 1
+    signed = at_columns(pairs.positives - pairs.negatives, order)
+    position = ops.cumsum(ops.ones_like(order[:1]), axis=1) - 1  # (1, N)
     width = ops.shape(order)[1]
-    here = ops.where(ops.take_along_axis(is_negative, order, axis=1), position, width)
+    here = ops.where(signed < 0, position, width)
     following = _suffix_minimum(here, width)
-    next_negative = ops.take_along_axis(order, ops.minimum(following, width - 1), axis=1)
-    farthest = ops.argmax(ops.where(is_negative, distances, -LARGE), axis=1)
-    farthest = ops.cast(farthest, "int32")[:, None]
-    return Triplets(order, ops.where(following < width, next_negative, farthest), weights)
+    next_negative = at_columns(order, ops.minimum(following, width - 1))
+    farthest = farthest_of(distances, pairs.negatives)
+    negatives = ops.where(following < width, next_negative, farthest[:, None])
+    return Triplets(order, negatives, ops.relu(signed))
 
 
 def _suffix_minimum(matrix, width):

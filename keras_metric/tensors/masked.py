@@ -25,9 +25,9 @@ def any_weight(weights):
 
 def log_sum_exp(values, weights):
     """log Σ w·exp(v) over entries of weight > 0; -LARGE (and no gradient) in an empty row."""
-    top = ops.stop_gradient(masked_max(values, weights))
+    kept, top = _kept_and_top(values, weights)
     top = ops.where(top > -LARGE, top, ops.zeros_like(top))
-    total = ops.sum(_weighted_exp(values - top[..., None], weights), axis=-1)
+    total = ops.sum(weights * ops.exp(kept - top[..., None]), axis=-1)
     some = total > 0
     logs = ops.log(ops.where(some, total, ops.ones_like(total))) + top
     return ops.where(some, logs, ops.full_like(logs, -LARGE))
@@ -35,12 +35,19 @@ def log_sum_exp(values, weights):
 
 def log_one_plus_sum_exp(values, weights):
     """log(1 + Σ w·exp(v)) over entries of weight > 0; exactly 0 in an empty row."""
-    top = ops.maximum(ops.stop_gradient(masked_max(values, weights)), 0.0)
-    total = ops.sum(_weighted_exp(values - top[..., None], weights), axis=-1)
+    kept, top = _kept_and_top(values, weights)
+    top = ops.maximum(top, 0.0)
+    total = ops.sum(weights * ops.exp(kept - top[..., None]), axis=-1)
     return ops.log(ops.exp(-top) + total) + top
 
 
-def _weighted_exp(exponents, weights):
-    # The inner `where` keeps entries left out from overflowing: 0 · inf would be NaN.
-    kept = weights > 0
-    return weights * ops.exp(ops.where(kept, exponents, -LARGE))
+def log_add_exp(x, y):
+    """log(exp(x) + exp(y)), also where one or both are -LARGE; equal arguments share the gradient."""
+    top = ops.stop_gradient(ops.maximum(x, y))
+    return ops.log(ops.exp(x - top) + ops.exp(y - top)) + top
+
+
+def _kept_and_top(values, weights):
+    # Entries left out become -LARGE before `exp`, since 0 · inf would be NaN.
+    kept = ops.where(weights > 0, values, -LARGE)
+    return kept, ops.stop_gradient(ops.max(kept, axis=-1))

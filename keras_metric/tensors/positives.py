@@ -35,21 +35,26 @@ def positive_columns(positives, few):
     else:
         columns = ops.argsort(-present, axis=1)
         repeated = False
-    weights = ops.take_along_axis(positives, columns, axis=1)
+    weights = at_columns(positives, columns)
     return columns, ops.where(repeated, ops.zeros_like(weights), weights)
 
 
 def for_each_positive(step, count, state):
     """`state = step(k, state)` for k = 0 … count−1, `count` being a scalar known only when running.
 
-    Not for differentiation: stop the gradient of what goes in.
+    No gradient goes through it: a loop of unknown length cannot be differentiated under XLA.
     """
+    state = tuple(map(ops.stop_gradient, state))
 
     def body(k, *state):
-        return (k + 1, *step(k, state))
+        state = step(k, state)
+        # The 0 ties each pass to the one before: TensorFlow would run several at once, and hold all their matrices.
+        zero = ops.minimum(ops.cast(ops.sum(state[0][:1]) > 0, k.dtype), 0)
+        return (k + 1 + zero, *state)
 
     start = ops.zeros_like(count)
-    return ops.while_loop(lambda k, *_: k < count, body, (start, *state))[1:]
+    state = ops.while_loop(lambda k, *_: k < count, body, (start, *state))[1:]
+    return tuple(map(ops.stop_gradient, state))
 
 
 def column_of(matrix, k):
@@ -68,23 +73,45 @@ def one_hot_columns(columns, like):
     return ops.cast(index == ops.cast(columns, "int32")[:, None], like.dtype)
 
 
+def at_columns(matrix, columns):
+    """Entries of each row at its columns: (B, N), (B, M) → (B, M).
+
+    By flat indices, which costs half of `ops.take_along_axis` in time and in memory.
+    """
+    columns = ops.cast(columns, "int32")
+    row = ops.cumsum(ops.ones_like(columns[:, :1]), axis=0) - 1
+    flat = ops.reshape(row * ops.shape(matrix)[1] + columns, (-1,))
+    return ops.reshape(ops.take(ops.reshape(matrix, (-1,)), flat), ops.shape(columns))
+
+
 def pick(matrix, columns):
     """Entry of each row at its column: (B, N), (B,) → (B,)."""
-    return ops.take_along_axis(matrix, columns[:, None], axis=1)[:, 0]
+    return at_columns(matrix, columns[:, None])[:, 0]
 
 
-def nearest_beyond(distances, negatives, thresholds):
-    """Column of each row's nearest negative strictly beyond a threshold, or, if none, of its farthest negative.
+def farthest_of(distances, weights):
+    """Column of each row's largest distance of weight > 0, (B,)."""
+    return ops.cast(ops.argmax(ops.where(weights > 0, distances, -LARGE), axis=1), "int32")
+
+
+def nearest_of(distances, weights):
+    """Column of each row's smallest distance of weight > 0, (B,)."""
+    return ops.cast(ops.argmin(ops.where(weights > 0, distances, LARGE), axis=1), "int32")
+
+
+def nearest_beyond(distances, weights):
+    """Function of thresholds (B,): column of each row's nearest entry strictly beyond, or, if none, of its farthest.
 
     Args:
         distances: (B, N).
-        negatives: weights (B, N).
-        thresholds: (B,).
+        weights: (B, N); only entries of weight > 0 are looked at.
     """
-    beyond = ops.where(
-        ops.logical_and(negatives > 0, distances > thresholds[:, None]), distances, LARGE
-    )
-    nearest = ops.argmin(beyond, axis=1)
-    found = pick(beyond, nearest) < LARGE
-    farthest = ops.argmax(ops.where(negatives > 0, distances, -LARGE), axis=1)
-    return ops.where(found, nearest, farthest)
+    candidates = ops.where(weights > 0, distances, LARGE)
+    farthest = farthest_of(distances, weights)
+
+    def find(thresholds):
+        beyond = ops.where(candidates > thresholds[:, None], candidates, LARGE)
+        nearest = ops.cast(ops.argmin(beyond, axis=1), "int32")
+        return ops.where(pick(beyond, nearest) < LARGE, nearest, farthest)
+
+    return find

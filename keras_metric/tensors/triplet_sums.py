@@ -16,6 +16,7 @@ from keras import ops
 from keras_metric.tensors.numerics import LARGE, epsilon
 from keras_metric.tensors.positives import (
     FEW,
+    at_columns,
     column_of,
     for_each_positive,
     most_positives,
@@ -66,10 +67,10 @@ def sums_of_all_triplets(distances, pairs, margin, reference_distances=None):
     """
     positives, negatives = pairs
     counts = ops.sum(positives, axis=1) * ops.sum(negatives, axis=1)
-    most = most_positives(positives)
     if margin is None or reference_distances is not None:
-        sums, active = _walk_terms(distances, pairs, most, margin, reference_distances)
+        sums, active = _walk_terms(distances, pairs, margin, reference_distances)
         return TripletSums(sums, counts, active)
+    most = most_positives(positives)
     sums, active = ops.cond(
         most <= FEW,
         lambda: _hinges_by_passes(distances, pairs, most, margin),
@@ -80,7 +81,7 @@ def sums_of_all_triplets(distances, pairs, margin, reference_distances=None):
 
 def _hinges_by_passes(distances, pairs, most, margin):
     columns, weights = positive_columns(pairs.positives, few=True)  # (B, FEW)
-    positive = ops.take_along_axis(distances, columns, axis=1)  # (B, FEW)
+    positive = at_columns(distances, columns)  # (B, FEW)
     thresholds = ops.stop_gradient(positive) + margin
     fixed = ops.stop_gradient(distances)
     candidates = ops.where(pairs.negatives > 0, fixed, LARGE)
@@ -113,19 +114,19 @@ def _hinges_by_sorting(distances, pairs, margin):
         pairs.positives > 0, fixed + margin, ops.where(pairs.negatives > 0, behind, LARGE)
     )
     order = ops.argsort(keys, axis=1)
-    signed = ops.take_along_axis(pairs.positives - pairs.negatives, order, axis=1)
+    signed = at_columns(pairs.positives - pairs.negatives, order)
     positives, negatives = ops.relu(signed), ops.relu(-signed)
     by_positive = positives * ops.cumsum(negatives, axis=1)
     above = ops.sum(positives, axis=1, keepdims=True) - ops.cumsum(positives, axis=1)
     slopes = by_positive - negatives * above
     middle = ops.mean(fixed, axis=1, keepdims=True)
     active = ops.sum(by_positive, axis=1)
-    ordered = ops.take_along_axis(distances, order, axis=1)
+    ordered = at_columns(distances, order)
     sums = ops.sum(slopes * (ordered - middle), axis=1) + margin * active
     return ops.where(active > 0, sums, ops.zeros_like(sums)), active
 
 
-def _walk_terms(distances, pairs, most, margin, reference_distances):
+def _walk_terms(distances, pairs, margin, reference_distances):
     """Sums and active weights (B,) of any term, swapped or not, by one pass for each positive.
 
     The gradient makes the same passes again: differentiating the loop would keep a (B, N) matrix of each.
@@ -133,11 +134,14 @@ def _walk_terms(distances, pairs, most, margin, reference_distances):
     swap = reference_distances is not None
     references = reference_distances if swap else distances[:1, :1]
     walk = ops.custom_gradient(lambda *args: _walk(*args, margin=margin, swap=swap))
-    columns, weights = positive_columns(pairs.positives, few=False)
-    return walk(distances, references, pairs.negatives, columns, weights, most)
+    sums_and_active = walk(distances, references, pairs.positives, pairs.negatives)  # (B, 2)
+    return sums_and_active[:, 0], ops.stop_gradient(sums_and_active[:, 1])
 
 
-def _walk(distances, references, negatives, columns, weights, most, margin, swap):
+def _walk(distances, references, positives, negatives, margin, swap):
+    columns, weights = positive_columns(positives, few=False)
+    most = most_positives(positives)
+
     def one_pass(k):
         """Weight, gap d_ap − d_an (+ margin) and, if swapped, where d_pn came in, of the k-th positives."""
         column = column_of(columns, k)
@@ -159,7 +163,7 @@ def _walk(distances, references, negatives, columns, weights, most, margin, swap
     sums, active = for_each_positive(add_terms, most, (zeros, zeros))
 
     def gradient(*args, upstream=None):
-        by_sums = (upstream if upstream is not None else args)[0][:, None]
+        by_sums = (args[0] if upstream is None else upstream)[:, :1]
 
         def add_slopes(k, state):
             by_positive, by_negative, by_reference = state
@@ -179,7 +183,6 @@ def _walk(distances, references, negatives, columns, weights, most, margin, swap
         zeros = ops.zeros_like(distances)
         start = (zeros, zeros, ops.zeros_like(references))
         by_positive, by_negative, by_reference = for_each_positive(add_slopes, most, start)
-        rest = [ops.zeros_like(x) for x in (negatives, columns, weights, most)]
-        return (by_positive + by_negative, by_reference, *rest)
+        return by_positive + by_negative, by_reference, zeros, zeros
 
-    return (sums, active), gradient
+    return ops.stack([sums, active], axis=1), gradient
