@@ -45,6 +45,14 @@ def whole(value, argument, owner, *, at_least=1):
     return int(value)
 
 
+def wholes(values, argument, owner, *, at_least=1):
+    """One or several different integers not below `at_least`, as a tuple of ints."""
+    several = tuple(values) if isinstance(values, (list, tuple)) else (values,)
+    if not several or len(set(several)) < len(several):
+        fail(argument, owner, "be one or several different whole numbers", values)
+    return tuple(whole(value, argument, owner, at_least=at_least) for value in several)
+
+
 def choice(value, argument, owner, options):
     """One of a few allowed values."""
     if value not in options:

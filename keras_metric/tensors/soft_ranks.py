@@ -25,17 +25,15 @@ def soft_ranks(similarities, positives, negatives, temperature):
         temperature: τ > 0.
 
     Returns:
-        `(among_positives, among_all, present)`, (B, N) each: column k holds the rank of the anchor's k-th positive with j
-        over P and over P ∪ N, and 1 in `present` if there is a k-th one. Time O(B²·K) for K positives an anchor, memory
-        O(B²): the gradient makes the passes again instead of keeping a matrix of each.
+        `(among_positives, among_all, present)`, (B, N) each: column k holds the rank of the anchor's k-th positive with
+        j over P and over P ∪ N, and 1 in `present` if there is a k-th one. Time O(B²·K) for K positives an anchor,
+        memory O(B²): the gradient makes the passes again instead of keeping a matrix of each.
     """
     ranks = ops.custom_gradient(lambda *args: _walk(*args, temperature=temperature))(
         similarities, positives, negatives
     )  # (2, B, N)
     position = ops.cumsum(ops.ones_like(positives), axis=1)
-    present = ops.cast(
-        position <= ops.sum(positives, axis=1, keepdims=True), similarities.dtype
-    )
+    present = ops.cast(position <= ops.sum(positives, axis=1, keepdims=True), similarities.dtype)
     return ranks[0], ranks[1], present
 
 
