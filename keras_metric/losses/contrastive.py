@@ -30,11 +30,12 @@ def contrastive(
         Hadsell, Chopra and LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", CVPR 2006, equation 4,
         without its factor ½.
     """
-    pull = ops.relu(distances - positive_margin)
-    push = ops.relu(negative_margin - distances)
+    # A pair is positive or negative, never both: one matrix holds the hinges of both kinds.
+    over = ops.where(pairs.positives > 0, distances - positive_margin, negative_margin - distances)
+    hinges = ops.relu(over)
     if squared:
-        pull, push = pull * pull, push * push
-    return _part(pull, pairs.positives, averaging) + _part(push, pairs.negatives, averaging)
+        hinges = hinges * hinges
+    return _part(hinges, pairs.positives, averaging) + _part(hinges, pairs.negatives, averaging)
 
 
 def _part(terms, weights, averaging):

@@ -30,6 +30,12 @@ def all_pairs(relations):
     return Pairs(ops.relu(relations), ops.relu(-relations))
 
 
+def both_kinds(relations):
+    """1.0 for anchors with a positive and a negative, else 0.0: (B,)."""
+    both = ops.logical_and(ops.any(relations > 0, axis=1), ops.any(relations < 0, axis=1))
+    return ops.cast(both, relations.dtype)
+
+
 class Miner(abc.ABC):
     """Chooses what a batch is trained on. Shapes are static; choosing has no gradient.
 
@@ -80,8 +86,9 @@ MINERS = Registry("miner", Miner)
 
 def sums_of_chosen(distances, triplets, margin, reference_distances=None):
     """`TripletSums` of explicit `Triplets`."""
-    positive = at_columns(distances, triplets.positives)
-    negative = at_columns(distances, triplets.negatives)
+    # One gather for both, as each has a dense (B, N) gradient.
+    both = ops.concatenate([triplets.positives, triplets.negatives], axis=1)
+    positive, negative = ops.split(at_columns(distances, both), 2, axis=1)
     if reference_distances is not None:
         width = ops.shape(reference_distances)[0]
         flat = ops.reshape(reference_distances, (-1,))

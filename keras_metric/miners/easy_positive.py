@@ -2,8 +2,7 @@
 
 from keras import ops
 
-from keras_metric.miners.base import MINERS, Miner, Pairs, Triplets, all_pairs, sums_of_chosen
-from keras_metric.tensors.masked import any_weight
+from keras_metric.miners.base import MINERS, Miner, Pairs, Triplets, both_kinds, sums_of_chosen
 from keras_metric.tensors.positives import nearest_beyond, nearest_of, one_hot_columns, pick
 
 
@@ -33,8 +32,7 @@ class EasyPositiveMiner(Miner):
 
 
 def _choose(distances, relations):
-    pairs = all_pairs(relations)
-    positive = nearest_of(distances, pairs.positives)
-    negative = nearest_beyond(distances, pairs.negatives)(pick(distances, positive))
-    weight = any_weight(pairs.positives) * any_weight(pairs.negatives)
+    positive = nearest_of(distances, relations > 0)
+    negative = nearest_beyond(distances, relations < 0)(pick(distances, positive))
+    weight = both_kinds(relations)
     return Triplets(positive[:, None], negative[:, None], weight[:, None])

@@ -2,8 +2,15 @@
 
 from keras import ops
 
-from keras_metric.miners.base import MINERS, Miner, Pairs, Triplets, all_pairs, sums_of_chosen
-from keras_metric.tensors.masked import any_weight
+from keras_metric.miners.base import (
+    MINERS,
+    Miner,
+    Pairs,
+    Triplets,
+    all_pairs,
+    both_kinds,
+    sums_of_chosen,
+)
 from keras_metric.tensors.positives import farthest_of, nearest_of, one_hot_columns
 
 
@@ -22,7 +29,7 @@ class HardestMiner(Miner):
     def choose_pairs(self, distances, relations, rows=None):
         """One positive and one negative for each anchor."""
         pairs = all_pairs(relations)
-        positive, negative = _extremes(distances, pairs)
+        positive, negative = _extremes(distances, relations)
         return Pairs(
             one_hot_columns(positive, distances) * pairs.positives,
             one_hot_columns(negative, distances) * pairs.negatives,
@@ -30,12 +37,10 @@ class HardestMiner(Miner):
 
     def triplet_sums(self, distances, relations, margin, rows=None, reference_distances=None):
         """One triplet for each anchor."""
-        pairs = all_pairs(relations)
-        positive, negative = _extremes(ops.stop_gradient(distances), pairs)
-        weight = any_weight(pairs.positives) * any_weight(pairs.negatives)
-        triplets = Triplets(positive[:, None], negative[:, None], weight[:, None])
+        positive, negative = _extremes(ops.stop_gradient(distances), relations)
+        triplets = Triplets(positive[:, None], negative[:, None], both_kinds(relations)[:, None])
         return sums_of_chosen(distances, triplets, margin, reference_distances)
 
 
-def _extremes(distances, pairs):
-    return farthest_of(distances, pairs.positives), nearest_of(distances, pairs.negatives)
+def _extremes(distances, relations):
+    return farthest_of(distances, relations > 0), nearest_of(distances, relations < 0)

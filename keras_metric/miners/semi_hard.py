@@ -39,7 +39,7 @@ class SemiHardMiner(Miner):
         positives = pairs.positives * any_weight(pairs.negatives)[:, None]
         columns, weights = positive_columns(positives, few=False)
 
-        find = nearest_beyond(distances, pairs.negatives)
+        find = nearest_beyond(distances, pairs.negatives > 0)
 
         def step(k, state):
             chosen = find(pick(distances, column_of(columns, k)))
@@ -71,7 +71,7 @@ class SemiHardMiner(Miner):
 def _choose_by_passes(distances, pairs, most):
     positives, weights = positive_columns(pairs.positives, few=True)
 
-    find = nearest_beyond(distances, pairs.negatives)
+    find = nearest_beyond(distances, pairs.negatives > 0)
 
     def step(k, state):
         return (put_column(state[0], k, find(pick(distances, column_of(positives, k)))),)
@@ -92,7 +92,7 @@ def _choose_by_sorting(distances, pairs):
     here = ops.where(signed < 0, position, width)
     following = _suffix_minimum(here, width)
     next_negative = at_columns(order, ops.minimum(following, width - 1))
-    farthest = farthest_of(distances, pairs.negatives)
+    farthest = farthest_of(distances, is_negative)
     negatives = ops.where(following < width, next_negative, farthest[:, None])
     return Triplets(order, negatives, ops.relu(signed))
 

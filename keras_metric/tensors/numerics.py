@@ -76,3 +76,11 @@ def row_count(x):
     """Number of rows as a floating scalar, also where the batch size is unknown when tracing."""
     rows = x.shape[0]
     return float(rows) if isinstance(rows, int) else ops.cast(ops.shape(x)[0], x.dtype)
+
+
+def row_norms(x):
+    """Lengths of the rows, (B, D) → (B, 1), without overflow; 0 with a zero gradient for a zero row."""
+    largest = ops.max(ops.abs(ops.stop_gradient(x)), axis=-1, keepdims=True, initial=0.0)
+    scale = ops.where(largest > 0, largest, ops.ones_like(largest))
+    scaled = x / scale
+    return safe_sqrt(ops.sum(scaled * scaled, axis=-1, keepdims=True)) * scale

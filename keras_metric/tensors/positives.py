@@ -89,25 +89,25 @@ def pick(matrix, columns):
     return at_columns(matrix, columns[:, None])[:, 0]
 
 
-def farthest_of(distances, weights):
-    """Column of each row's largest distance of weight > 0, (B,)."""
-    return ops.cast(ops.argmax(ops.where(weights > 0, distances, -LARGE), axis=1), "int32")
+def farthest_of(distances, mask):
+    """Column of each row's largest distance where the mask (B, N) is true, (B,)."""
+    return ops.cast(ops.argmax(ops.where(mask, distances, -LARGE), axis=1), "int32")
 
 
-def nearest_of(distances, weights):
-    """Column of each row's smallest distance of weight > 0, (B,)."""
-    return ops.cast(ops.argmin(ops.where(weights > 0, distances, LARGE), axis=1), "int32")
+def nearest_of(distances, mask):
+    """Column of each row's smallest distance where the mask (B, N) is true, (B,)."""
+    return ops.cast(ops.argmin(ops.where(mask, distances, LARGE), axis=1), "int32")
 
 
-def nearest_beyond(distances, weights):
+def nearest_beyond(distances, mask):
     """Function of thresholds (B,): column of each row's nearest entry strictly beyond, or, if none, of its farthest.
 
     Args:
         distances: (B, N).
-        weights: (B, N); only entries of weight > 0 are looked at.
+        mask: boolean (B, N) of the entries to look at.
     """
-    candidates = ops.where(weights > 0, distances, LARGE)
-    farthest = farthest_of(distances, weights)
+    candidates = ops.where(mask, distances, LARGE)
+    farthest = farthest_of(distances, mask)
 
     def find(thresholds):
         beyond = ops.where(candidates > thresholds[:, None], candidates, LARGE)
