@@ -36,7 +36,11 @@ def main():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         with quiet_start():
+            import keras
+
             from keras_metric.cli.main import main as command
+
+            keras.ops.zeros(())  # the search for devices has its own lines
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(command())
