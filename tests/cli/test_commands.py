@@ -1,0 +1,93 @@
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import keras_metric
+from keras_metric.cli.main import COMMANDS, build_parser
+from tests.cli.conftest import SMALL
+
+
+def test_every_command_shows_an_example(command):
+    assert [one.NAME for one in COMMANDS] == [
+        "demo", "train", "evaluate", "export", "embed", "index", "search",
+    ]  # fmt: skip
+    for one in COMMANDS:
+        code, out, _ = command(one.NAME, "--help")
+        assert code == 0
+        example = out.partition("example:\n")[2].strip()
+        assert example.startswith(f"keras-metric {one.NAME} ")
+        parsed = build_parser()[0].parse_args(shlex.split(example)[1:])
+        assert parsed.run is one.run
+
+
+def test_version(command):
+    code, out, _ = command("--version")
+    assert code == 0 and out.strip() == keras_metric.__version__
+
+
+def test_evaluate(command, npz, trained, tmp_path):
+    code, out, err = command("evaluate", trained, npz, "--output", tmp_path / "figures.json")
+    assert code == 0, err
+    assert re.search(r"this encoder +[01]\.\d{4}", out) and "raw inputs" in out
+    assert (tmp_path / "figures.json").exists()
+
+
+def test_embed(command, npz, trained, tmp_path):
+    code, _, err = command("embed", trained / "model.keras", npz, "--output", tmp_path / "e.npz")
+    assert code == 0, err
+    written = np.load(tmp_path / "e.npz")
+    assert written["embeddings"].shape == (36, 8)
+    np.testing.assert_allclose(np.linalg.norm(written["embeddings"], axis=1), 1, rtol=1e-5)
+    assert list(written["labels"]) == ["0"] * 12 + ["1"] * 12 + ["2"] * 12
+
+
+def test_index_and_search(command, npz, trained, tmp_path):
+    pytest.importorskip("keras_metric.index")
+    gallery = tmp_path / "gallery"
+    code, _, err = command("index", trained, npz, "--output", gallery)
+    assert code == 0, err
+    code, out, err = command("search", gallery, trained, npz, "--k", 3, "--limit", 2)
+    assert code == 0, err
+    lines = out.splitlines()
+    assert len(lines) == 2 * (1 + 3)
+    assert lines[0] == "row 0 (0):"
+    # Everything is in the gallery, so the nearest to row 0 is itself.
+    assert re.match(r" +1 +distance -?0\.0000 +0 +row 0$", lines[1])
+    assert command("index", trained, npz, "--output", gallery)[0] == 1
+    assert command("index", trained, npz, "--output", gallery, "--overwrite")[0] == 0
+
+
+def test_export_takes_the_next_version(command, trained):
+    for version in ("1", "2"):
+        code, out, err = command("export", trained, trained, "--threshold", 0.4)
+        assert code == 0, err
+        assert (trained / version / "saved_model.pb").exists()
+    code, _, err = command("export", trained, trained, "--version", 1)
+    assert code == 1 and "1" in err
+    assert err.count("\n") == 1
+
+
+def test_interrupted_run_says_so(command, npz, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_metric.cli.train.sources.read", interrupt)
+    code, _, err = command("train", npz, *SMALL, "--output", tmp_path / "run")
+    assert code == 130 and "stopped" in err
+
+
+def test_a_usage_error_is_all_that_a_person_sees():
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_metric_cli", "evaluate"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("usage: keras-metric evaluate")
+    assert done.stderr.splitlines()[-1].startswith("keras-metric evaluate: error: ")
+    assert all(
+        line.startswith(("usage:", " ", "keras-metric")) for line in done.stderr.splitlines()
+    )
