@@ -46,7 +46,7 @@ class EmbeddingLoss(keras.losses.Loss, abc.ABC):
         self.distance = None if distance is None else DISTANCES.get(distance)
         self.miner = None if miner is None else MINERS.get(miner)
         self.relation = checks.choice(relation, "relation", owner, RELATIONS)
-        self.ignore_id = None if ignore_id is None else _as_id(ignore_id, owner)
+        self.ignore_id = as_ignored_id(ignore_id, owner)
         self._check_distance(owner)
 
     def _check_distance(self, owner):
@@ -113,7 +113,10 @@ class EmbeddingLoss(keras.losses.Loss, abc.ABC):
         return config
 
 
-def _as_id(value, owner):
+def as_ignored_id(value, owner):
+    """`ignore_id` as an int, or None."""
+    if value is None:
+        return None
     if isinstance(value, bool) or int(value) != value:
         checks.fail("ignore_id", owner, "be a whole number or None", value)
     return int(value)
