@@ -77,7 +77,12 @@ class CrossBatchMemory(keras.layers.Layer):
 
     def _queue(self, name, shape, dtype):
         return self.add_weight(
-            name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False
+            autocast=False,
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            initializer="zeros",
+            trainable=False,
         )
 
     def call(self, inputs, training=False):

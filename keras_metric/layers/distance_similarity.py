@@ -35,13 +35,17 @@ class DistanceSimilarity(keras.layers.Layer):
     def build(self, input_shape):
         """Creates the two weights."""
         self.scale = self.add_weight(
+            autocast=False,
             name="scale",
             shape=(),
             initializer=keras.initializers.Constant(self.initial_scale),
             constraint=keras.constraints.NonNeg(),
         )
         self.bias = self.add_weight(
-            name="bias", shape=(), initializer=keras.initializers.Constant(self.initial_bias)
+            autocast=False,
+            name="bias",
+            shape=(),
+            initializer=keras.initializers.Constant(self.initial_bias),
         )
 
     def call(self, distances):

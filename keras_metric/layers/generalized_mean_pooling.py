@@ -45,6 +45,7 @@ class GeneralizedMeanPooling(keras.layers.Layer):
                 f"Received: shape {tuple(input_shape)}."
             )
         self.p = self.add_weight(
+            autocast=False,
             name="p",
             shape=(),
             initializer=keras.initializers.Constant(self.initial_p),

@@ -49,6 +49,7 @@ class LearnedBoundary(keras.layers.Layer):
     def build(self, input_shape):
         """Creates `boundaries` (C,)."""
         self.boundaries = self.add_weight(
+            autocast=False,
             name="boundaries",
             shape=(self.num_classes,),
             initializer=keras.initializers.Constant(self.loss.boundary),

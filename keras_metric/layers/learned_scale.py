@@ -49,6 +49,7 @@ class LearnedScale(keras.layers.Layer):
         """Creates `log_scale` and, if wanted, `bias`."""
         limit = None if self.max_scale is None else _AtMost(math.log(self.max_scale))
         self.log_scale = self.add_weight(
+            autocast=False,
             name="log_scale",
             shape=(),
             initializer=keras.initializers.Constant(math.log(self.initial_scale)),
@@ -57,7 +58,7 @@ class LearnedScale(keras.layers.Layer):
         self.bias = None
         if self.initial_bias is not None:
             constant = keras.initializers.Constant(self.initial_bias)
-            self.bias = self.add_weight(name="bias", shape=(), initializer=constant)
+            self.bias = self.add_weight(autocast=False, name="bias", shape=(), initializer=constant)
 
     def call(self, inputs):
         """Scaled similarities, or embeddings with scaled similarities."""

@@ -45,6 +45,7 @@ class MahalanobisMetric(keras.layers.Layer):
         if rank > dimensions:
             checks.fail("rank", "MahalanobisMetric", f"be <= the {dimensions} dimensions", rank)
         self.kernel = self.add_weight(
+            autocast=False,
             name="kernel",
             shape=(dimensions, rank),
             initializer=lambda shape, dtype=None: ops.eye(*shape, dtype=dtype),

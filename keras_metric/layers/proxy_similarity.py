@@ -39,7 +39,7 @@ class ProxySimilarity(keras.layers.Layer):
 
     References:
         Deng et al., "Sub-center ArcFace", ECCV 2020; Qian et al., "SoftTriple Loss: Deep Metric Learning Without
-        Triplet Sampling", ICCV 2019, arXiv:1909.05235, equations 5 and 6.
+        Triplet Sampling", ICCV 2019, arXiv:1909.05235.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class ProxySimilarity(keras.layers.Layer):
             )
         multiplier = self.learning_rate_multiplier
         self.proxies = self.add_weight(
+            autocast=False,
             name="proxies",
             shape=(self.num_classes * self.centers_per_class, input_shape[-1]),
             initializer=lambda shape, dtype=None: self.initializer(shape, dtype=dtype) / multiplier,

@@ -43,7 +43,10 @@ def input_signature(encoder, owner="the model", argument="encoder"):
 
 
 def inputs_like(encoder, name):
-    """New symbolic inputs of the encoder's nesting, named `name` or, where there are several, `name_<input>`."""
+    """New symbolic inputs of the encoder's nesting, named `name` or, where there are several, `name_<input>`.
+
+    With `name=None` they keep the names that they have in the encoder.
+    """
     signature = input_signature(encoder)
     several = tree.is_nested(signature)
 
@@ -52,7 +55,7 @@ def inputs_like(encoder, name):
             shape=x.shape[1:],
             dtype=x.dtype,
             sparse=getattr(x, "sparse", False),
-            name=f"{name}_{x.name}" if several else name,
+            name=x.name if name is None else f"{name}_{x.name}" if several else name,
         )
 
     return tree.map_structure(new, signature)

@@ -37,7 +37,7 @@ def with_proxies(
     """
     owner = "with_proxies"
     encoder = checked_encoder(encoder, owner)
-    inputs = inputs_like(encoder, "inputs")
+    inputs = inputs_like(encoder, None)
     embeddings = embed(encoder, inputs, owner)
     head = ProxySimilarity(
         num_classes,
