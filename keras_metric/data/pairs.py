@@ -1,0 +1,79 @@
+"""Pairs of examples that are of the same class or not."""
+
+import tensorflow as tf
+
+from keras_metric import checks
+from keras_metric.data.labels import class_table
+from keras_metric.data.pair_rows import Draws
+from keras_metric.data.pipeline import batches
+from keras_metric.data.randomness import make_key, own_seed, permuted
+from keras_metric.data.rows import as_rows
+
+_OWNER = "pairs"
+_FINE = 1 << 20  # the fraction of positives is kept as a whole number of these parts
+
+
+def pairs(
+    x,
+    y,
+    batch_size=32,
+    positive_fraction=0.5,
+    seed=None,
+    steps_per_epoch=None,
+    map_fn=None,
+    start_step=0,
+    shard=None,
+):
+    """Pairs `((a, b), same)` for `models.siamese_pair`: 1 where both are of one class, 0 where not.
+
+    The class is uniform (in turn: every class with two examples before any returns), then its rows. A positive pair
+    has two different rows; a negative pair two different classes.
+
+    Args:
+        x, y, seed, map_fn, start_step, shard: see `pk_batches`. Classes of one example serve in negatives only.
+        batch_size: pairs a batch.
+        positive_fraction: share of positive pairs, in [0, 1]; held exactly, batch after batch.
+        steps_per_epoch: None: enough that N rows and every class with two examples come.
+
+    Returns:
+        `tf.data.Dataset` of `((a (B, …), b (B, …)), same (B,))`, `same` int32.
+
+    Raises:
+        ValueError: where no class has two examples (unless `positive_fraction` is 0) or there is only one class
+            (unless it is 1).
+    """
+    size = checks.whole(batch_size, "batch_size", _OWNER)
+    fraction = checks.number(positive_fraction, "positive_fraction", _OWNER, at_least=0, at_most=1)
+    table = class_table(y, _OWNER)
+    x = as_rows(x, len(table.ids), _OWNER)
+    parts = round(fraction * _FINE)
+    with tf.device("/CPU:0"):
+        draws = Draws(table, own_seed(seed, _OWNER), _OWNER)
+        ids = tf.constant(table.ids)
+    draws.need(positives=parts > 0, negatives=parts < _FINE)
+    if steps_per_epoch is None:
+        turns = -(-draws.full * _FINE // (parts * size)) if parts else 1
+        steps_per_epoch = max(1, turns, len(table.ids) // size)
+    steps = checks.whole(steps_per_epoch, "steps_per_epoch", _OWNER)
+    slots = tf.range(size, dtype=tf.int64)
+
+    def sampler(epoch, steps):
+        done = steps[:, None] * size * parts // _FINE  # positive pairs before this batch, (M, 1)
+        here = (steps[:, None] + 1) * size * parts // _FINE - done
+        place = permuted(slots[None], size, make_key(draws.seed, 3, epoch, steps[:, None]))
+        positive = place < here
+        turn = tf.where(positive, done + place, steps[:, None] * size - done + place - here)
+        a_same, b_same = draws.positives(epoch, turn) if parts else (turn, turn)
+        a_other, b_other = draws.negatives(epoch, turn) if parts < _FINE else (turn, turn)
+        a, b = tf.where(positive, a_same, a_other), tf.where(positive, b_same, b_other)
+        return tf.concat([a, b], axis=1)
+
+    def finish(inputs, rows):
+        a, b = (tf.nest.map_structure(lambda v, p=p: v[p : p + size], inputs) for p in (0, size))
+        y = tf.gather(ids, rows)
+        return (a, b), tf.cast(y[:size] == y[size:], tf.int32)
+
+    return batches(
+        sampler, 2 * size, x, finish, steps, _OWNER,
+        map_fn=map_fn, start_step=start_step, shard=shard,
+    )  # fmt: skip

@@ -1,0 +1,76 @@
+"""Inputs in memory: an array or a nested structure of arrays, of which rows are gathered in the graph."""
+
+import numpy as np
+import tensorflow as tf
+
+_CHUNK = 1 << 22  # values looked at together when searching for NaN
+
+
+def as_rows(x, count, owner):
+    """Checks inputs and puts them where tf.data reads them.
+
+    Args:
+        x: array, or nested dicts, tuples of arrays, all with `count` rows; lists become arrays.
+        count: number of labels.
+        owner: name of the function, for messages.
+
+    Returns:
+        The same structure of tensors in the host's memory.
+    """
+    x = _listed(x)
+    return tf.nest.map_structure(lambda a: _one(a, count, owner), x)
+
+
+def _listed(x):
+    """A list holds rows; dicts and tuples are structures of arrays."""
+    if isinstance(x, dict):
+        return {name: _listed(part) for name, part in x.items()}
+    if isinstance(x, tuple):
+        return type(x)(*map(_listed, x)) if hasattr(x, "_fields") else tuple(map(_listed, x))
+    if hasattr(x, "iloc"):
+        return x.to_numpy()
+    if isinstance(x, list):
+        return np.asarray([str(row) for row in x] if x and hasattr(x[0], "__fspath__") else x)
+    return x
+
+
+def _one(array, count, owner):
+    shape = getattr(array, "shape", None)
+    if shape is None or len(shape) == 0:
+        raise ValueError(
+            f"`x` of {owner} must be an array or nested arrays with a row an example. "
+            f"Received: {type(array).__name__}."
+        )
+    if shape[0] != count:
+        raise ValueError(
+            f"`x` and `y` of {owner} must have the same number of rows. "
+            f"Received: x with {shape[0]} rows (shape {tuple(shape)}) and y with {count}."
+        )
+    if isinstance(array, np.ndarray):
+        if array.dtype.kind == "O":
+            array = np.asarray([str(row) for row in array])
+        _refuse_nan(array, owner)
+    with tf.device("/CPU:0"):
+        return tf.convert_to_tensor(array)
+
+
+def _refuse_nan(array, owner):
+    if array.dtype.kind != "f":
+        return
+    step = max(1, _CHUNK // max(1, array[0].size))
+    bad = []
+    for start in range(0, len(array), step):
+        part = array[start : start + step]
+        finite = np.isfinite(part.reshape(len(part), -1)).all(axis=1)
+        bad.extend((start + np.flatnonzero(~finite)).tolist())
+    if bad:
+        named = ", ".join(map(str, bad[:5])) + (", …" if len(bad) > 5 else "")
+        raise ValueError(
+            f"`x` of {owner} must be finite. Received: NaN or infinity in {len(bad)} of {len(array)} rows "
+            f"(rows {named}). Leave these rows out or repair them."
+        )
+
+
+def gather(x, rows):
+    """The rows (any shape of indices) of every array of the structure."""
+    return tf.nest.map_structure(lambda a: tf.gather(a, rows), x)
