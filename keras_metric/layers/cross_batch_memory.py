@@ -46,8 +46,7 @@ class CrossBatchMemory(keras.layers.Layer):
         self.size = checks.whole(size, "size", owner)
         self.loss = LOSSES.get(loss)
         self.weight = checks.number(weight, "weight", owner, at_least=0)
-        # MatryoshkaLoss may hold a loss of towers, which has no references.
-        if not isinstance(getattr(self.loss, "loss", self.loss), EmbeddingLoss):
+        if not isinstance(self._inner(), EmbeddingLoss):
             raise TypeError(
                 "`loss` of CrossBatchMemory must be a loss between the embeddings of a batch. "
                 f"Received: {type(self.loss).__name__}."
@@ -95,10 +94,11 @@ class CrossBatchMemory(keras.layers.Layer):
         references = ops.concatenate([rows, past], axis=0)  # (B + size, D)
         stored_labels = ops.convert_to_tensor(self.memory_labels)
         reference_labels = ops.concatenate([labels, stored_labels], axis=0)
-        relations = self._relations(labels, reference_labels, rows.dtype)
-        per_anchor = self.loss.compare(
-            rows, references, relations[0], reference_relations=relations[1]
-        )
+        relations = self._pairs(labels, reference_labels, rows.dtype)
+        among_references = None
+        if self._inner().looks_among_references:
+            among_references = self._pairs(reference_labels, reference_labels, rows.dtype)
+        per_anchor = self.loss.compare(rows, references, relations, among_references)
         self.add_loss(self.weight * ops.mean(per_anchor))
         if training:
             self._push(references, reference_labels, labels)
@@ -109,13 +109,12 @@ class CrossBatchMemory(keras.layers.Layer):
             return ops.cast(as_multi_hot(labels, "CrossBatchMemory", "labels"), self.variable_dtype)
         return ops.cast(as_ids(labels, "CrossBatchMemory", "labels"), self.memory_labels.dtype)
 
-    def _relations(self, labels, reference_labels, dtype):
-        """Relations of anchors with references, and of references with each other: (B, N) and (N, N)."""
-        among_all = self._pairs(reference_labels, reference_labels, dtype)
-        anchors = self._pairs(labels, reference_labels, dtype)
-        return anchors, among_all
+    def _inner(self):
+        # MatryoshkaLoss holds another loss, which may be one of towers and has no references then.
+        return getattr(self.loss, "loss", self.loss)
 
     def _pairs(self, labels, reference_labels, dtype):
+        """Relations (B, N) of anchors with references, or (N, N) of references with each other."""
         signs = pair_relations(
             labels,
             reference_labels,

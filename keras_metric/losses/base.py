@@ -23,13 +23,14 @@ class EmbeddingLoss(keras.losses.Loss, abc.ABC):
     Args:
         distance: name or `Distance`; None for a loss that has its own.
         miner: name or `Miner`; None for a loss that takes every pair.
-        relation: `"same"`: rows with equal ids are positives. `"overlap"`: `y_true` is multi-hot `(batch, classes)`, and rows
-            that share a class are.
+        relation: `"same"`: rows with equal ids are positives. `"overlap"`: `y_true` is multi-hot `(batch, classes)`,
+            and rows that share a class are.
         ignore_id: rows with this id take part in nothing; None: all do.
         reduction, name, dtype: as for every Keras loss.
     """
 
     needs_bounded_similarity = False
+    looks_among_references = False  # whether `compare` needs `reference_relations`
 
     def __init__(
         self,

@@ -62,6 +62,8 @@ class LiftedStructureLoss(EmbeddingLoss):
     See also: `GeneralizedLiftedStructureLoss` takes all positives of an anchor together.
     """
 
+    looks_among_references = True
+
     def __init__(self, margin=1.0, distance="euclidean", **kwargs):
         super().__init__(distance, **kwargs)
         self.margin = checks.number(margin, "margin", "LiftedStructureLoss", at_least=0)

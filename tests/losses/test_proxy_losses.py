@@ -286,3 +286,36 @@ def test_compiled_training_lowers_the_loss(name):
     )
     history = model.fit(x, labels, batch_size=10, epochs=12, verbose=0).history["loss"]
     assert history[-1] < 0.6 * history[0]
+
+
+UNUSUAL = {
+    "normalized_softmax": {"temperature": 0.3},
+    "arc_face": {"margin": 0.2, "scale": 7.0},
+    "cos_face": {"margin": 0.2, "scale": 7.0},
+    "proxy_nca": {"scale": 3.0},
+    "proxy_anchor": {"margin": 0.3, "scale": 7.0},
+    "soft_triple": {"margin": 0.3, "scale": 7.0, "gamma": 0.5},
+    "ada_face": {"margin": 0.2, "h": 0.5, "scale": 7.0},
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_config_round_trip(name):
+    loss = losses.get(name, reduction="sum", name="named", ignore_id=1, **UNUSUAL[name])
+    config = keras.saving.serialize_keras_object(loss)
+    again = losses.get(config)
+    assert keras.saving.serialize_keras_object(again) == config
+    x = with_norms(name, COSINES).astype("float32")
+    np.testing.assert_array_equal(numpy(again(LABELS, x)), numpy(loss(LABELS, x)))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_sample_weights_and_reductions(name):
+    x = with_norms(name, COSINES).astype("float32")
+    rows = numpy(losses.get(name, reduction="none")(LABELS, x))
+    assert rows.shape == (7,)
+    loss = losses.get(name)
+    np.testing.assert_allclose(numpy(loss(LABELS, x)), rows.mean(), rtol=1e-6)
+    weights = np.arange(7.0)
+    expected = (weights * rows).sum() / 7
+    np.testing.assert_allclose(numpy(loss(LABELS, x, sample_weight=weights)), expected, rtol=1e-5)

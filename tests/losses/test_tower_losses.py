@@ -2,12 +2,13 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_metric import layers, losses
-from tests.support import assert_slopes, numpy, value_and_gradient
+from tests.support import BACKEND, assert_slopes, numpy, value_and_gradient
 
 RNG = np.random.default_rng(0)
 TOWERS = RNG.normal(size=(6, 2, 5))
@@ -284,4 +285,46 @@ def test_learned_scale_gives_what_fixed_ones_give():
     learned = losses.InfoNCELoss(1.0, distance="inner_product")
     np.testing.assert_allclose(
         numpy(learned(DENSE, layers.LearnedScale(20.0)(towers))), info_nce(TOWERS, DENSE), rtol=1e-5
+    )
+
+
+UNUSUAL = {
+    "info_nce": {"temperature": 0.3, "symmetric": True, "distance": "euclidean", "ignore_id": 5},
+    "sigmoid_pair": {"scale": 3.0, "bias": -2.0, "distance": "inner_product", "ignore_id": 5},
+    "vic_reg": {"invariance": 1.0, "variance": 2.0, "covariance": 3.0},
+    "barlow_twins": {"off_diagonal": 0.5},
+    "co_sent": {"scale": 3.0},
+    "cosine_regression": {},
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_config_round_trip(name):
+    y = GRADES if name in NAMES[-2:] else DENSE
+    loss = losses.get(name, reduction="sum", name="named", **UNUSUAL[name])
+    config = keras.saving.serialize_keras_object(loss)
+    again = losses.get(config)
+    assert keras.saving.serialize_keras_object(again) == config
+    x = TOWERS.astype("float32")
+    np.testing.assert_array_equal(numpy(again(y, x)), numpy(loss(y, x)))
+    default = losses.get(name, reduction="sum")
+    assert not UNUSUAL[name] or not np.allclose(numpy(default(y, x)), numpy(loss(y, x)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_compiled_training_and_a_file(name, tmp_path):
+    keras.utils.set_random_seed(0)
+    towers = TOWERS.astype("float32")
+    inputs = keras.Input((2, 5))
+    model = keras.Model(inputs, keras.layers.Dense(4)(inputs))
+    model.compile(
+        keras.optimizers.Adam(0.05), loss=losses.get(name), jit_compile=BACKEND != "torch"
+    )
+    y = GRADES if name in NAMES[-2:] else np.arange(6)
+    history = model.fit(towers, y, batch_size=4, epochs=15, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    np.testing.assert_allclose(
+        again.evaluate(towers, y, verbose=0), model.evaluate(towers, y, verbose=0), rtol=1e-6
     )
