@@ -28,7 +28,8 @@ def input_signature(encoder, owner="the model", argument="encoder"):
     try:
         signature = encoder.input
     except (AttributeError, ValueError):
-        signature = None
+        # A Sequential that was never called knows its `inputs` with their dtype, and no `input`.
+        signature = getattr(encoder, "inputs", None) or None
     if signature is None:
         shape = (encoder.get_build_config() or {}).get("input_shape") if encoder.built else None
         if not shape or not all(n is None or isinstance(n, int) for n in shape):

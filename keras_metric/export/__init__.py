@@ -1,0 +1,14 @@
+"""Exported models: a SavedModel that embeds, compares, searches and decides without Keras, and its proof."""
+
+from keras_metric.export.process import WithoutKeras, run_without_keras
+from keras_metric.export.verification import Verification, VerificationError, verify
+from keras_metric.export.writing import saved_model
+
+__all__ = [
+    "Verification",
+    "VerificationError",
+    "WithoutKeras",
+    "run_without_keras",
+    "saved_model",
+    "verify",
+]

@@ -1,0 +1,115 @@
+"""Exact search in the graph of an exported model: the embeddings of an index as variables."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_metric.distances import (
+    CosineDistance,
+    EuclideanDistance,
+    InnerProductDistance,
+    SquaredEuclideanDistance,
+)
+from keras_metric.export import threshold
+from keras_metric.tensors.numerics import unit_rows
+
+SPARE = 16  # candidates beyond k that are compared again in float64
+
+
+class Corpus(tf.Module):
+    """Embeddings, ids and labels of an index, and the search through them.
+
+    Candidates come from one matrix product; their distances are then computed again row by row in float64, so that
+    near duplicates come in the right order and with the right distance. Ties keep the order of adding.
+
+    Args:
+        index: `keras_metric.index.Index` with at least one item.
+        k: neighbours to give; at most the size of the index.
+    """
+
+    def __init__(self, index, k):
+        super().__init__()
+        if not len(index):
+            raise ValueError(
+                "`index` of saved_model must hold something. Received: an empty index."
+            )
+        self.distance = index.distance
+        self.k = min(k, len(index))
+        self.size = len(index)
+        vectors = tf.constant(np.asarray(index.vectors, "float32"))
+        # Of the cosine distance only directions count; unit rows make it a plain product.
+        if isinstance(self.distance, CosineDistance):
+            vectors = unit_rows(vectors)
+        self.vectors = tf.Variable(vectors, trainable=False, name="corpus_vectors")
+        self.ids = _variable(index.ids, "corpus_ids")
+        self.labels = None if index.labels is None else _variable(index.labels, "corpus_labels")
+        if isinstance(self.distance, EuclideanDistance | SquaredEuclideanDistance):
+            # Measured from the mean, |y|² is small and the product form loses fewer digits.
+            self.center = tf.Variable(
+                tf.reduce_mean(vectors, 0), trainable=False, name="corpus_center"
+            )
+            squares = tf.reduce_sum((vectors - self.center) ** 2, 1)
+            self.squares = tf.Variable(squares, trainable=False, name="corpus_squares")
+
+    def check_width(self, width):
+        """Refuses an encoder whose embeddings are not those of the index."""
+        if width is not None and width != self.vectors.shape[1]:
+            raise ValueError(
+                f"`index` of saved_model must hold embeddings of the encoder, which have {width} dimensions. "
+                f"Received: an index of {self.vectors.shape[1]} dimensions."
+            )
+
+    def search(self, embedding):
+        """The k nearest items of each row: `distances`, `ids` and, if there are any, `labels`, each (B, k)."""
+        _, candidates = tf.math.top_k(-self._rough(embedding), min(self.k + SPARE, self.size))
+        candidates = tf.sort(candidates, axis=1)  # so that the stable sort below keeps their order
+        distances = self._exact(embedding, candidates)
+        order = tf.argsort(distances, axis=1, stable=True)[:, : self.k]
+        rows = tf.gather(candidates, order, batch_dims=1)
+        outputs = {
+            "distances": tf.cast(tf.gather(distances, order, batch_dims=1), tf.float32),
+            "ids": tf.gather(self.ids, rows),
+        }
+        if self.labels is not None:
+            outputs["labels"] = tf.gather(self.labels, rows)
+        return outputs
+
+    def match(self, embedding, largest):
+        """The nearest item of each row, if it is not farther than `largest`; each output is (B,)."""
+        found = {name: x[:, 0] for name, x in self.search(embedding).items()}
+        matched = threshold.within(found["distances"], largest)
+        outputs = {"ids": _where_matched(matched, found["ids"])}
+        if self.labels is not None:
+            outputs["labels"] = _where_matched(matched, found["labels"])
+        return {**outputs, "distances": found["distances"], "matched": matched}
+
+    def _rough(self, x):
+        """Something (B, N) that sorts nearly as the distances do."""
+        if isinstance(self.distance, CosineDistance):
+            return -tf.matmul(unit_rows(x), self.vectors, transpose_b=True)
+        if isinstance(self.distance, InnerProductDistance):
+            return -tf.matmul(x, self.vectors, transpose_b=True)
+        if isinstance(self.distance, EuclideanDistance | SquaredEuclideanDistance):
+            x = x - self.center
+            # x·(y − c) = x·y − x·c, so that the centred corpus need not be kept as well.
+            products = tf.matmul(x, self.vectors, transpose_b=True)
+            products -= tf.linalg.matvec(x, self.center)[:, None]
+            return self.squares - 2.0 * products
+        return self.distance.pairwise(x, self.vectors)
+
+    def _exact(self, x, candidates):
+        """Distances (B, candidates) between the rows of x and their candidates, in float64."""
+        items = tf.cast(tf.gather(self.vectors, candidates), tf.float64)
+        rows = tf.broadcast_to(tf.cast(x, tf.float64)[:, None, :], tf.shape(items))
+        flat = [tf.reshape(one, (-1, self.vectors.shape[1])) for one in (rows, items)]
+        return tf.reshape(self.distance.between(*flat), tf.shape(candidates))
+
+
+def _variable(values, name):
+    if values.dtype.kind == "U":
+        values = tf.constant([str(value) for value in values])
+    return tf.Variable(values, trainable=False, name=name)
+
+
+def _where_matched(matched, values):
+    nothing = "" if values.dtype == tf.string else -1
+    return tf.where(matched, values, tf.constant(nothing, values.dtype))
