@@ -1,6 +1,6 @@
 """Exported models: a SavedModel that embeds, compares, searches and decides without Keras, and its proof."""
 
-from keras_metric.export.process import WithoutKeras, run_without_keras
+from keras_metric.export.process import WithoutKeras, as_text, run_without_keras
 from keras_metric.export.verification import Verification, VerificationError, verify
 from keras_metric.export.writing import saved_model
 
@@ -8,6 +8,7 @@ __all__ = [
     "Verification",
     "VerificationError",
     "WithoutKeras",
+    "as_text",
     "run_without_keras",
     "saved_model",
     "verify",

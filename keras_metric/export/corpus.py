@@ -18,8 +18,9 @@ SPARE = 16  # candidates beyond k that are compared again in float64
 class Corpus(tf.Module):
     """Embeddings, ids and labels of an index, and the search through them.
 
-    Candidates come from one matrix product; their distances are then computed again row by row in float64, so that
-    near duplicates come in the right order and with the right distance. Ties keep the order of adding.
+    Candidates come from one matrix product; their distances are then computed again row by row in float64 and sorted
+    in float32, as `Index` does, so that near duplicates come in the right order and with the right distance. Ties keep
+    the order of adding.
 
     Args:
         index: `keras_metric.index.Index` with at least one item.
@@ -36,12 +37,14 @@ class Corpus(tf.Module):
         self.k = min(k, len(index))
         self.size = len(index)
         vectors = tf.constant(np.asarray(index.vectors, "float32"))
-        # Of the cosine distance only directions count; unit rows make it a plain product.
-        if isinstance(self.distance, CosineDistance):
-            vectors = unit_rows(vectors)
         self.vectors = tf.Variable(vectors, trainable=False, name="corpus_vectors")
         self.ids = _variable(index.ids, "corpus_ids")
         self.labels = None if index.labels is None else _variable(index.labels, "corpus_labels")
+        if isinstance(self.distance, CosineDistance):
+            inverse = tf.math.divide_no_nan(1.0, tf.norm(tf.cast(vectors, tf.float64), axis=1))
+            self.inverse = tf.Variable(
+                tf.cast(inverse, tf.float32), trainable=False, name="corpus_inverse_lengths"
+            )
         if isinstance(self.distance, EuclideanDistance | SquaredEuclideanDistance):
             # Measured from the mean, |y|² is small and the product form loses fewer digits.
             self.center = tf.Variable(
@@ -50,23 +53,20 @@ class Corpus(tf.Module):
             squares = tf.reduce_sum((vectors - self.center) ** 2, 1)
             self.squares = tf.Variable(squares, trainable=False, name="corpus_squares")
 
-    def check_width(self, width):
-        """Refuses an encoder whose embeddings are not those of the index."""
-        if width is not None and width != self.vectors.shape[1]:
-            raise ValueError(
-                f"`index` of saved_model must hold embeddings of the encoder, which have {width} dimensions. "
-                f"Received: an index of {self.vectors.shape[1]} dimensions."
-            )
-
     def search(self, embedding):
         """The k nearest items of each row: `distances`, `ids` and, if there are any, `labels`, each (B, k)."""
+        if embedding.shape[-1] not in (None, self.vectors.shape[1]):
+            raise ValueError(
+                f"`index` of saved_model must hold embeddings of the encoder, which have {embedding.shape[-1]} "
+                f"dimensions. Received: an index of {self.vectors.shape[1]} dimensions."
+            )
         _, candidates = tf.math.top_k(-self._rough(embedding), min(self.k + SPARE, self.size))
         candidates = tf.sort(candidates, axis=1)  # so that the stable sort below keeps their order
         distances = self._exact(embedding, candidates)
         order = tf.argsort(distances, axis=1, stable=True)[:, : self.k]
         rows = tf.gather(candidates, order, batch_dims=1)
         outputs = {
-            "distances": tf.cast(tf.gather(distances, order, batch_dims=1), tf.float32),
+            "distances": tf.gather(distances, order, batch_dims=1),
             "ids": tf.gather(self.ids, rows),
         }
         if self.labels is not None:
@@ -85,7 +85,7 @@ class Corpus(tf.Module):
     def _rough(self, x):
         """Something (B, N) that sorts nearly as the distances do."""
         if isinstance(self.distance, CosineDistance):
-            return -tf.matmul(unit_rows(x), self.vectors, transpose_b=True)
+            return -tf.matmul(unit_rows(x), self.vectors, transpose_b=True) * self.inverse
         if isinstance(self.distance, InnerProductDistance):
             return -tf.matmul(x, self.vectors, transpose_b=True)
         if isinstance(self.distance, EuclideanDistance | SquaredEuclideanDistance):
@@ -97,11 +97,15 @@ class Corpus(tf.Module):
         return self.distance.pairwise(x, self.vectors)
 
     def _exact(self, x, candidates):
-        """Distances (B, candidates) between the rows of x and their candidates, in float64."""
+        """Distances (B, candidates) between the rows of x and their candidates, by float64 rounded to float32."""
         items = tf.cast(tf.gather(self.vectors, candidates), tf.float64)
         rows = tf.broadcast_to(tf.cast(x, tf.float64)[:, None, :], tf.shape(items))
         flat = [tf.reshape(one, (-1, self.vectors.shape[1])) for one in (rows, items)]
-        return tf.reshape(self.distance.between(*flat), tf.shape(candidates))
+        distances = self.distance.between(*flat)
+        if isinstance(self.distance, CosineDistance):
+            # Parallel rows of different lengths differ in the last bits, and would not tie.
+            distances = tf.round(tf.maximum(distances, 0.0) * 2.0**48) / 2.0**48
+        return tf.cast(tf.reshape(distances, tf.shape(candidates)), tf.float32)
 
 
 def _variable(values, name):

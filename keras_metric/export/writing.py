@@ -116,8 +116,6 @@ def write(folder, encoder, preprocessing, index, warmup, input_signature, settin
         corpus,
     )
     functions = dict(signatures.functions())
-    if corpus is not None:
-        corpus.check_width(_width(functions["embed"]))
     _archive(folder, encoder, preprocessing, functions)
     if requests is not None:
         warming.write(folder, functions, requests, settings["name"])
@@ -131,10 +129,6 @@ def _as_graph(preprocessing):
     return (
         preprocessing if hasattr(preprocessing, "python_function") else tf.function(preprocessing)
     )
-
-
-def _width(embed):
-    return embed.get_concrete_function().structured_outputs["embedding"].shape[-1]
 
 
 def _archive(folder, encoder, preprocessing, functions):

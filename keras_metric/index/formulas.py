@@ -1,0 +1,141 @@
+"""The distances in NumPy: roughly as one product, and exactly between given pairs of rows."""
+
+import numpy as np
+from keras import ops
+
+from keras_metric.distances import (
+    CosineDistance,
+    EuclideanDistance,
+    InnerProductDistance,
+    SquaredEuclideanDistance,
+)
+
+AS_PRODUCT = (CosineDistance, InnerProductDistance, EuclideanDistance, SquaredEuclideanDistance)
+EPSILON = float(np.finfo("float32").eps)
+GRID = 2.0**48
+SQUARES = (EuclideanDistance, SquaredEuclideanDistance)
+
+
+def lengths(x):
+    """|x| of each row, float64, without a float64 copy of all rows."""
+    out = np.empty(len(x))
+    for start in range(0, len(x), 1 << 14):
+        part = np.asarray(x[start : start + (1 << 14)], "float64")
+        out[start : start + (1 << 14)] = np.sqrt(np.einsum("nd,nd->n", part, part))
+    return out
+
+
+class About:
+    """What a search needs to know of all vectors, computed once: lengths, and the point to measure from."""
+
+    def __init__(self, vectors, distance):
+        self.lengths = self.center = self.squares = None
+        if not isinstance(distance, AS_PRODUCT):
+            return
+        self.lengths = lengths(vectors)
+        self.longest = float(self.lengths.max(initial=0.0))
+        if isinstance(distance, CosineDistance):
+            nonzero = self.lengths > 0
+            inverse = np.divide(1.0, self.lengths, out=np.zeros(len(vectors)), where=nonzero)
+            self.inverse = inverse
+        if isinstance(distance, SQUARES):
+            # Measured from the mean, products of rows far from the origin lose fewer digits.
+            self.center = np.mean(vectors, axis=0, dtype="float64")
+            self.squares = np.empty(len(vectors))
+            for start in range(0, len(vectors), 1 << 14):
+                part = vectors[start : start + (1 << 14)] - self.center
+                self.squares[start : start + (1 << 14)] = np.einsum("nd,nd->n", part, part)
+
+
+class Rough:
+    """(Q, tile) matrices that rank nearly as the distance does, and how far they may be off.
+
+    Args:
+        queries: (Q, D) float32.
+        distance: `Distance`.
+        about: `About` all vectors.
+    """
+
+    def __init__(self, queries, distance, about):
+        self.distance, self.about = distance, about
+        self.dtype = np.dtype("float32")
+        self.queries = queries
+        if isinstance(distance, AS_PRODUCT):
+            self._prepare(queries.astype("float64"))
+
+    def _prepare(self, queries):
+        about = self.about
+        longest = about.longest
+        if isinstance(self.distance, CosineDistance):
+            norms = lengths(queries)[:, None]
+            queries = np.divide(queries, norms, out=np.zeros_like(queries), where=norms > 0)
+            self.unit = bool(np.all(np.abs(about.lengths - 1.0) < EPSILON))
+        elif isinstance(self.distance, SQUARES):
+            queries = queries - about.center
+            self.shift = 2.0 * (queries @ about.center)[:, None]
+            queries = -2.0 * queries
+        else:
+            queries = -queries
+        self.sizes = lengths(queries)
+        if isinstance(self.distance, CosineDistance):
+            # With inverse lengths multiplied in, errors are those of unit rows.
+            self.error = np.full(len(queries), 1.0)
+        else:
+            self.error = self.sizes * longest
+        if longest > 1e15 or self.sizes.max(initial=0.0) > 1e15 or 0 < longest < 1e-15:
+            self.dtype = np.dtype("float64")  # float32 would overflow, or lose everything
+        self.queries = queries.astype(self.dtype)
+        self.error *= product_error(queries.shape[1])
+
+    def __call__(self, rows, positions):
+        """(Q, tile) of the rows at these positions."""
+        if not isinstance(self.distance, AS_PRODUCT):
+            pairwise = self.distance.pairwise(self.queries, rows)
+            return np.asarray(ops.convert_to_numpy(pairwise), "float32")
+        products = self.queries @ rows.astype(self.dtype, copy=False).T
+        if isinstance(self.distance, CosineDistance):
+            scale = -self.about.inverse[positions].astype(self.dtype)
+            return np.negative(products, out=products) if self.unit else products * scale
+        if isinstance(self.distance, SQUARES):
+            products += self.shift.astype(self.dtype)
+            products += self.about.squares[positions].astype(self.dtype)
+        return products
+
+    def slack(self, kth, queries=slice(None)):
+        """How far beyond the k-th best rough value a better item may be found."""
+        kth = np.asarray(kth, "float64")
+        if not isinstance(self.distance, AS_PRODUCT):
+            return 1e-4 * (1.0 + np.abs(kth))
+        slack = 2.0 * self.error[queries] + 8.0 * EPSILON * np.abs(kth)
+        if isinstance(self.distance, SQUARES):
+            # Left out of the ranking, |q|² and what cancels in the sum bring errors of their own.
+            slack = slack + 8.0 * EPSILON * (
+                np.abs(self.shift[queries, 0]) + self.sizes[queries] ** 2
+            )
+        return slack
+
+
+def product_error(width):
+    """Bound of the rounding error of a float32 product of unit vectors, summed in eight or more partial sums."""
+    return (width / 8 + 8) * EPSILON
+
+
+def between(x, y, distance):
+    """Distances (M,) of aligned rows: in float64 for those that are products, else as the distance does it."""
+    if isinstance(distance, CosineDistance):
+        x, y = _unit(x), _unit(y)
+        # Parallel rows of different lengths differ in the last bits, and would not tie.
+        return np.round(np.maximum(1.0 - np.einsum("nd,nd->n", x, y), 0.0) * GRID) / GRID
+    if isinstance(distance, InnerProductDistance):
+        return -np.einsum("nd,nd->n", x.astype("float64"), y.astype("float64"))
+    if isinstance(distance, SQUARES):
+        gap = x.astype("float64") - y
+        squared = np.einsum("nd,nd->n", gap, gap)
+        return np.sqrt(squared) if isinstance(distance, EuclideanDistance) else squared
+    return np.asarray(ops.convert_to_numpy(distance.between(x, y)))
+
+
+def _unit(x):
+    x = x.astype("float64")
+    norms = np.sqrt(np.einsum("nd,nd->n", x, x))[:, None]
+    return np.divide(x, norms, out=np.zeros_like(x), where=norms > 0)

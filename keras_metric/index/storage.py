@@ -1,0 +1,209 @@
+"""Indexes in folders: arrays and JSON, no pickle, and never half an index.
+
+    PATH/index.json           what it is, its distance, and size and SHA-256 of each file
+    PATH/data-1f2e3d4c/       vectors.npy, ids.npy, labels.npy, payload.json
+
+Saving writes a new data folder and then exchanges `index.json`, which names it, in one step: whenever the process is
+killed, the folder holds a whole index, the old or the new one.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from keras_metric.distances import DISTANCES
+from keras_metric.index.items import Items
+
+FORMAT, FORMAT_VERSION = "keras_metric.index", 1
+HEAD = "index.json"
+FOLDER = re.compile(r"data-[0-9a-f]{8}")
+ARRAYS = ("vectors", "ids", "labels")
+CHUNK = 1 << 24
+
+
+def save(path, items, distance, backend):
+    """Writes an index; see `Index.save`."""
+    path = Path(path)
+    name = DISTANCES.name_of(distance)
+    if name is None:
+        raise TypeError(
+            f"`distance` of Index must be registered to be saved. Received: {distance!r}. "
+            "Decorate its class with keras_metric.distances.DISTANCES.register('its_name')."
+        )
+    payload = None
+    if items.payload is not None:
+        try:
+            payload = json.dumps(items.payload, ensure_ascii=False).encode()
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"`payload` of Index must fit into JSON to be saved: {error}."
+            ) from error
+    _check_ours(path)
+    new = not path.exists()
+    folder = path / f"data-{uuid.uuid4().hex[:8]}"
+    try:
+        folder.mkdir(parents=True)
+        head = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "folder": folder.name,
+            "distance": {"name": name, "config": distance.get_config()},
+            "backend": backend,
+            "items": items.count,
+            "dimensions": items.width,
+            "files": _write(folder, items, payload),
+        }
+        unfinished = folder / HEAD
+        unfinished.write_text(json.dumps(head, indent=2) + "\n", encoding="utf-8")
+        os.replace(unfinished, path / HEAD)
+    except BaseException:
+        shutil.rmtree(path if new else folder, ignore_errors=True)
+        raise
+    for old in path.iterdir():
+        if FOLDER.fullmatch(old.name) and old != folder:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _check_ours(path):
+    """Refuses to write where something else is."""
+    if path.is_dir():
+        strange = [one.name for one in path.iterdir() if not _ours(one)]
+        if not strange:
+            return
+        raise FileExistsError(
+            f"`path` of Index.save must be a new folder, or one that holds an index. Received: {str(path)!r}, "
+            f"which holds {sorted(strange)[:3]}."
+        )
+    if os.path.lexists(path):
+        raise FileExistsError(
+            f"`path` of Index.save must be a folder. Received: {str(path)!r}, a file."
+        )
+
+
+def _ours(entry):
+    return entry.name == HEAD or FOLDER.fullmatch(entry.name)
+
+
+def _write(folder, items, payload):
+    files = {}
+    for name in ARRAYS:
+        array = getattr(items, name)
+        if array is not None:
+            file = folder / f"{name}.npy"
+            np.save(file, array, allow_pickle=False)
+            files[file.name] = _about(file, array)
+    if payload is not None:
+        (folder / "payload.json").write_bytes(payload)
+        digest = _digest(memoryview(payload))
+        files["payload.json"] = {"bytes": len(payload), "sha256_of_chunks": digest}
+    return files
+
+
+def _about(file, array):
+    return {"bytes": file.stat().st_size, "sha256_of_chunks": _digest(_bytes(array))}
+
+
+def _bytes(array):
+    return memoryview(np.ascontiguousarray(array).reshape(-1).view("uint8"))
+
+
+def _digest(content):
+    """SHA-256 of the SHA-256s of chunks of 16 MB, which several cores compute at once."""
+    chunks = [content[start : start + CHUNK] for start in range(0, len(content), CHUNK)]
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(lambda chunk: hashlib.sha256(chunk).digest(), chunks))
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def load(path, mmap=False):
+    """`(Items, distance, backend)` of a saved index; see `Index.load`."""
+    path = Path(path)
+    for attempt in range(3):
+        head = _head(path)
+        try:
+            return _read(path, head, mmap)
+        except FileNotFoundError as error:
+            # Between the two reads, another process may have saved: then the head is another one by now.
+            if attempt == 2 or _head(path)["folder"] == head["folder"]:
+                raise _broken(path, f"{Path(error.filename).name} is missing") from error
+
+
+def _head(path):
+    try:
+        head = json.loads((path / HEAD).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        why = (
+            f"has no {HEAD}" if path.is_dir() else "is no folder" if path.exists() else "is missing"
+        )
+        raise FileNotFoundError(
+            f"`path` of Index.load must be a folder that Index.save wrote. Received: {str(path)!r}, which {why}."
+        ) from error
+    except ValueError as error:
+        raise _broken(path, f"{HEAD} is no JSON") from error
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        raise _broken(path, f"{HEAD} is not of an index")
+    if head.get("format_version") != FORMAT_VERSION:
+        raise _broken(path, f"it has the format version {head.get('format_version')}, not 1")
+    missing = {"folder", "distance", "backend", "items", "dimensions", "files"} - set(head)
+    # A name from a file must not lead out of the folder.
+    if missing or not FOLDER.fullmatch(str(head["folder"])):
+        raise _broken(path, f"{HEAD} is damaged")
+    return head
+
+
+def _read(path, head, mmap):
+    folder, files = path / head["folder"], head["files"]
+    try:
+        arrays = {
+            name: _array(
+                path, folder / f"{name}.npy", files[f"{name}.npy"], mmap and name == "vectors"
+            )
+            for name in ARRAYS
+            if f"{name}.npy" in files
+        }
+        payload = None
+        if "payload.json" in files:
+            content = (folder / "payload.json").read_bytes()
+            _check(path, "payload.json", content, files["payload.json"])
+            payload = json.loads(content)
+        distance = DISTANCES.get(head["distance"]["name"], **head["distance"]["config"])
+        lengths = {len(one) for one in (*arrays.values(), payload or arrays["ids"])}
+        vectors = arrays["vectors"]
+    except (KeyError, TypeError) as error:
+        raise _broken(path, f"{HEAD} is damaged") from error
+    if lengths != {head["items"]} or vectors.ndim != 2:
+        raise _broken(path, "its files do not fit together")
+    if not head["items"]:
+        return Items(), distance, head["backend"]
+    return Items(payload=payload, **arrays), distance, head["backend"]
+
+
+def _array(path, file, about, mapped):
+    size = file.stat().st_size
+    if size != about["bytes"]:
+        raise _broken(path, f"{file.name} has {size} bytes instead of {about['bytes']}")
+    try:
+        array = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except ValueError as error:
+        raise _broken(path, f"{file.name} is no array") from error
+    if not mapped and _digest(_bytes(array)) != about["sha256_of_chunks"]:
+        raise _broken(path, f"{file.name} was changed after it was written")
+    return array
+
+
+def _check(path, name, content, about):
+    if len(content) != about["bytes"]:
+        raise _broken(path, f"{name} has {len(content)} bytes instead of {about['bytes']}")
+    if _digest(memoryview(content)) != about["sha256_of_chunks"]:
+        raise _broken(path, f"{name} was changed after it was written")
+
+
+def _broken(path, why):
+    return ValueError(f"The index in {str(path)!r} cannot be read: {why}. Build and save it again.")
