@@ -16,12 +16,12 @@ ROOT = Path(__file__).parents[1]
 CACHE = Path(os.environ.get("KERAS_METRIC_CACHE", ROOT / "build" / "test-data"))
 
 
-def shared(*parts):
-    """Path in the folder of data sets; skips the test where it is absent, fails in CI."""
+def shared(*parts, folder="datasets"):
+    """Path in the folder of data sets (or `"oracles"`); skips the test where it is absent, fails in CI."""
     base = Path(os.environ.get("KERAS_METRIC_SHARED", ROOT.parent / "shared"))
-    path = base.joinpath("datasets", *parts)
+    path = base.joinpath(folder, *parts)
     if not path.exists():
-        reason = f"{path} is not here; set KERAS_METRIC_SHARED to the folder that holds datasets/"
+        reason = f"{path} is not here; set KERAS_METRIC_SHARED to the folder that holds {folder}/"
         if os.environ.get("CI", "").lower() in ("1", "true"):
             pytest.fail(reason)
         pytest.skip(reason)
