@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from keras_metric import export
 from keras_metric.cli import models, options
 
@@ -46,7 +44,6 @@ def run(arguments):
         version=arguments.version,
         overwrite=arguments.overwrite,
     )
-    shape = [8, *(side or 8 for side in encoder.input_shape[1:])]
-    export.verify(version, encoder, np.random.default_rng(0).random(shape, "float32"))
+    export.verify(version, encoder, export.made_up_inputs(version))
     print(f"Wrote {version}: gives the same embeddings in a process without Keras.")
     print(f"Serve it with TensorFlow Serving: --model_base_path={arguments.path.resolve()}")

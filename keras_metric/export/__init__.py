@@ -1,5 +1,6 @@
 """Exported models: a SavedModel that embeds, compares, searches and decides without Keras, and its proof."""
 
+from keras_metric.export.made_up import made_up_inputs
 from keras_metric.export.process import WithoutKeras, as_text, run_without_keras
 from keras_metric.export.verification import Verification, VerificationError, verify
 from keras_metric.export.writing import saved_model
@@ -9,6 +10,7 @@ __all__ = [
     "VerificationError",
     "WithoutKeras",
     "as_text",
+    "made_up_inputs",
     "run_without_keras",
     "saved_model",
     "verify",

@@ -172,7 +172,10 @@ def _compare(checker, size, encoder, ready, answers, about, index, corpus):
 def _embed(encoder, ready):
     ready = tree.map_structure(_for_this_backend, ready)
     if isinstance(ready, dict) and isinstance(getattr(encoder, "input", None), list | tuple):
-        ready = [ready[name] for name in encoder.input_names]
+        names = [x.name for x in encoder.input]
+        ready = (
+            [ready[name] for name in names] if set(names) == set(ready) else list(ready.values())
+        )
     x = encoder(ready, training=False)
     return np.asarray(ops.convert_to_numpy(ops.cast(x, "float32")))
 

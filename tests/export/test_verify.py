@@ -74,3 +74,14 @@ def test_texts_cross_over_byte_by_byte(tmp_path):
     numbers, back, empty = probe.load_arrays(tmp_path / "x")
     assert back.tolist() == texts.tolist()
     assert numbers.tolist() == [0, 1, 2] and empty.shape == (0, 2)
+
+
+def test_made_up_inputs(tmp_path):
+    image, count = keras.Input((None, 2), dtype="uint8", name="image"), keras.Input((3,), name="x")
+    pooled = keras.layers.GlobalAveragePooling1D()(keras.layers.Rescaling(0.1)(image))
+    encoder = keras.Model([image, count], keras.layers.Concatenate()([pooled, count]))
+    batch = export.made_up_inputs(export.saved_model(encoder, tmp_path), rows=5)
+    assert batch["image"].shape == (5, 32, 2) and batch["image"].dtype == np.uint8
+    assert batch["x"].shape == (5, 3) and 0 <= batch["x"].min() < batch["x"].max() < 1
+    report = export.verify(tmp_path, encoder, batch)
+    assert report.differences["embed"] <= 1e-5

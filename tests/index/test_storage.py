@@ -181,6 +181,35 @@ def test_a_truncated_file_is_seen_when_it_is_mapped(tmp_path):
         Index.load(tmp_path / "g", mmap=True)
 
 
+@pytest.mark.parametrize("swap", [False, True])
+def test_damage_anywhere_in_a_large_file_is_seen(tmp_path, swap):
+    random = np.random.default_rng(0)
+    index = Index()
+    index.add(random.normal(size=(9000, 64)))  # 2.2 MB, more than two of the parts that are summed
+    index.save(tmp_path / "g")
+    (file,) = (tmp_path / "g").glob("data-*/vectors.npy")
+    content = file.read_bytes()
+    for at in [200, *random.integers(200, len(content) - 16, 12).tolist(), len(content) - 16]:
+        changed = bytearray(content)
+        changed[at] ^= 64
+        if swap:  # two neighbouring words change places
+            changed[at : at + 16] = content[at + 8 : at + 16] + content[at : at + 8]
+        file.write_bytes(changed)
+        with pytest.raises(ValueError, match="vectors.npy was changed"):
+            Index.load(tmp_path / "g")
+    file.write_bytes(content)
+    assert len(Index.load(tmp_path / "g")) == 9000
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_changed_header_is_seen(tmp_path, mmap):
+    gallery().save(tmp_path / "g")
+    (file,) = (tmp_path / "g").glob("data-*/vectors.npy")
+    file.write_bytes(file.read_bytes().replace(b"<f4", b"<i4"))
+    with pytest.raises(ValueError, match="vectors.npy was changed"):
+        Index.load(tmp_path / "g", mmap=mmap)
+
+
 def test_what_is_no_index(tmp_path):
     (tmp_path / "file").write_text("x")
     for path, why in ((tmp_path, "has no index.json"), (tmp_path / "file", "is no folder"),
