@@ -12,6 +12,7 @@ pytestmark = pytest.mark.parametrize("backend", ["jax", "torch"])
 WAY_OVER = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
+import keras_metric
 from keras_metric import export, layers
 folder = sys.argv[1]
 
@@ -30,7 +31,11 @@ def parse(texts):
     return tf.strings.to_number(tf.strings.split(texts).to_tensor(shape=(None, 4)))
 
 texts = np.array([" ".join(map(str, row)) for row in x[:3]])
-version = export.saved_model(encoder, folder, preprocessing=parse, threshold=0.2, warmup=texts)
+index = keras_metric.index.Index("euclidean")
+index.add(np.eye(3), ids=["a", "b", "c"])
+version = export.saved_model(
+    encoder, folder, preprocessing=parse, index=index, threshold=0.2, warmup=texts, k=2
+)
 report = export.verify(version, encoder, texts)
 said = ""
 if keras.backend.backend() == "jax":
@@ -59,7 +64,9 @@ def test_an_encoder_crosses_over(backend, tmp_path):
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen["backend"] == seen["card"] == backend
     assert seen["version"] == "1" and seen["warmup"]
-    assert set(seen["differences"]) == {"serving_default", "embed", "similarity"}
+    assert set(seen["differences"]) == {
+        "serving_default", "embed", "similarity", "search", "match",
+    }  # fmt: skip
     assert max(seen["differences"].values()) <= 1e-5
     if backend == "jax":
         assert "Mine" in seen["said"] and "register" in seen["said"]
