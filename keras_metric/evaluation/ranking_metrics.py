@@ -1,0 +1,131 @@
+"""Ranking metrics by name, from ranked relevance: what is computed, in one place.
+
+With rel_i the relevance (0 or 1) at rank i, nearest first, and R the number of relevant items of the query:
+
+    hit@k        1 if any rel_i, i <= k (the "Recall@K" of metric-learning papers)
+    recall@k     sum_{i<=k} rel_i / R
+    precision@k  sum_{i<=k} rel_i / k
+    r_precision  precision@R
+    map@r        sum_{i<=R} rel_i precision@i / R
+    map@k        sum_{i<=k} rel_i precision@i / min(k, R)
+    mrr          1 / rank of the first relevant item
+    ndcg@k       sum_{i<=k} grade_i / log2(i + 1), over the same sum of the best order possible
+
+References:
+    Musgrave, Belongie and Lim, "A Metric Learning Reality Check", ECCV 2020, arXiv:2003.08505, section 3.2 (map@r).
+    Järvelin and Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", ACM TOIS 2002 (ndcg).
+"""
+
+import re
+
+import numpy as np
+
+AT_K = ("hit", "recall", "precision", "map", "ndcg")
+WHOLE = ("map@r", "r_precision", "mrr")
+
+
+class RankingMetric:
+    """A metric by name: `family` and, where it has one, `k`."""
+
+    def __init__(self, name, owner="retrieval"):
+        found = re.fullmatch(rf"({'|'.join(AT_K)})@([1-9]\d*)", name) if isinstance(name, str) else None  # fmt: skip
+        if not found and name not in WHOLE:
+            known = [f"{family}@k" for family in AT_K] + list(WHOLE)
+            raise ValueError(
+                f"Unknown metric {name!r} in `metrics` of {owner}. Expected one of {known}, with k a whole number >= 1."
+            )
+        self.name = name
+        self.family = found[1] if found else name
+        self.k = int(found[2]) if found else None
+
+    def depth(self, relevant):
+        """How many ranks must be known of queries with `relevant` (Q,) relevant items."""
+        if self.k:
+            return np.full(len(relevant), self.k)
+        return relevant if self.family in ("map@r", "r_precision") else np.ones_like(relevant)
+
+
+def parse(names, owner="retrieval"):
+    """`RankingMetric`s of names; one name may stand alone."""
+    names = [names] if isinstance(names, str) else list(names)
+    if not names:
+        raise ValueError(
+            f"`metrics` of {owner} must name at least one metric. Received: {names!r}."
+        )
+    return [RankingMetric(name, owner) for name in dict.fromkeys(names)]
+
+
+class RankedTile:
+    """Queries with their ranked relevance; `values(metric)` gives one number for each.
+
+    Args:
+        relevant: (n, T) booleans by rank, T the depth that the metrics need.
+        counts: (n,) relevant items of each query, >= 1.
+        first: function of the tile's rows → ranks of their first hit, called where none is among the T.
+        grades: (n, T) by rank and `ideal`: function k → best possible DCG (n,); None for 0 and 1.
+    """
+
+    def __init__(self, relevant, counts, first=None, grades=None, ideal=None):
+        self.relevant, self.counts, self.first = relevant, counts, first
+        self.grades, self.ideal = grades, ideal
+        self._hits = self._precisions = None
+
+    def values(self, metric):
+        """(n,) float64."""
+        return getattr(self, "_" + metric.family.replace("@", "_"))(metric.k)
+
+    def _hit(self, k):
+        return self.relevant[:, :k].any(axis=1).astype("float64")
+
+    def _recall(self, k):
+        return self._hits_at(k) / self.counts
+
+    def _precision(self, k):
+        return self._hits_at(k) / k
+
+    def _r_precision(self, _):
+        return self._hits_at(self.counts) / self.counts
+
+    def _map_r(self, _):
+        return self._precision_sum(self.counts) / self.counts
+
+    def _map(self, k):
+        return self._precision_sum(k) / np.minimum(k, self.counts)
+
+    def _mrr(self, _):
+        ranks = 1.0 + np.argmax(self.relevant, axis=1)
+        none = np.flatnonzero(~self.relevant.any(axis=1))
+        if len(none):
+            ranks[none] = self.first(none)
+        return 1.0 / ranks
+
+    def _ndcg(self, k):
+        gains = self.relevant if self.grades is None else self.grades
+        discounts = 1.0 / np.log2(np.arange(2, k + 2))
+        shown = min(k, gains.shape[1])
+        dcg = gains[:, :shown] @ discounts[:shown]
+        if self.grades is None:
+            best = np.cumsum(discounts)[np.minimum(k, self.counts) - 1]
+        else:
+            best = self.ideal(k)
+        return dcg / best
+
+    def _hits_at(self, k):
+        if self._hits is None:
+            self._hits = np.cumsum(self.relevant, axis=1, dtype="int32")
+        return _pick(self._hits, k)
+
+    def _precision_sum(self, k):
+        if self._precisions is None:
+            self._hits_at(1)
+            ranks = np.arange(1, self.relevant.shape[1] + 1)
+            precisions = self._hits * (1.0 / ranks)
+            precisions *= self.relevant
+            self._precisions = np.cumsum(precisions, axis=1)
+        return _pick(self._precisions, k)
+
+
+def _pick(sums, k):
+    """Column k − 1 of each row, or the last one."""
+    place = np.minimum(np.broadcast_to(k, len(sums)), sums.shape[1]) - 1
+    return sums[np.arange(len(sums)), place]

@@ -1,0 +1,137 @@
+"""The nearest of each query, exactly and in a stated order, from a tile of scores."""
+
+import numpy as np
+
+TIES = ("order", "optimistic", "pessimistic")
+
+MEMORY = 2**28  # bytes that all tiles at work take together, about
+SAMPLE = 4096  # scores of a row that its bound is guessed from
+NOTHING = np.uint64(2**64 - 1)
+
+
+def tile_rows(columns, depth, workers=1):
+    """Queries in a tile, so that the tiles of all workers and what is sorted of them stay within MEMORY."""
+    sorted_share = min(1.0, 1.3 * depth / columns + 0.01) if depth * 2 < columns else 1.0
+    rows = int(MEMORY / (workers * columns * (6 + 40 * sorted_share)))
+    return max(min(rows, 1024), 1)
+
+
+def nearest(tile, depth, favour=None):
+    """Columns of the `depth` smallest scores of each row, nearest first, and their scores.
+
+    Equal scores come in the order of their columns or, with `favour`, first those of the smaller value of it.
+
+    Args:
+        tile: (n, G) scores; +inf is left out of no list, but comes last.
+        depth: at most G.
+        favour: None, or function (rows, columns) → booleans: of equal scores, those with False come first.
+
+    Returns:
+        columns (n, depth) int64 and scores (n, depth).
+    """
+    n, width = tile.shape
+    if depth * 2 >= width:
+        columns = np.broadcast_to(np.arange(width), tile.shape)
+        return _sorted(tile, columns, np.full(n, width), depth, favour)
+    flat, counts = _candidates(tile, depth)
+    starts = np.repeat(np.arange(n) * width, counts)
+    return _sorted(tile.reshape(-1)[flat], flat - starts, counts, depth, favour)
+
+
+def _candidates(tile, depth):
+    """Flat places of all scores up to a bound that at least `depth` scores of the row do not exceed."""
+    n, width = tile.shape
+    step = max(width // SAMPLE, 1)
+    sample = np.ascontiguousarray(tile[:, ::step])
+    expected = depth / step
+    # Far enough above the expected place that the bound is too low in hardly any row.
+    place = int(expected + 4 * np.sqrt(expected) + 4) if step > 1 else depth - 1
+    place = min(place, sample.shape[1] - 1)
+    bound = np.partition(sample, place, axis=1)[:, place]
+    mask = tile <= bound[:, None]
+    counts = np.count_nonzero(mask, axis=1)
+    for row in np.flatnonzero(counts < depth):
+        mask[row] = tile[row] <= np.partition(tile[row], depth - 1)[depth - 1]
+        counts[row] = np.count_nonzero(mask[row])
+    return _places(mask), counts
+
+
+def _places(mask):
+    """`np.flatnonzero`, eight at a time where little is set."""
+    if mask.size % 8 or not mask.flags.c_contiguous:
+        return np.flatnonzero(mask)
+    flat = mask.reshape(-1)
+    words = np.flatnonzero(flat.view("uint64"))
+    if len(words) * 4 > mask.size // 8:
+        return np.flatnonzero(flat)
+    word, bit = np.nonzero(flat.reshape(-1, 8)[words])
+    return words[word] * 8 + bit
+
+
+def _sorted(scores, columns, counts, depth, favour):
+    """The first `depth` of candidates in row-major order, `counts` a row, in order of score."""
+    n = len(counts)
+    most = int(counts.max())
+    filled = None if (counts == most).all() else np.arange(most) < counts[:, None]
+    later = None
+    if favour is not None:
+        rows = np.repeat(np.arange(n), counts)
+        later = favour(rows, columns.reshape(-1))
+    if scores.dtype == "float32":
+        keys = _keys(scores.reshape(-1), columns.reshape(-1), later)
+        keys = np.sort(_in_rows(keys, filled, (n, most), NOTHING), axis=1)[:, :depth]
+        return (keys & np.uint64(2**31 - 1)).astype("int64"), _scores_of(keys)
+    scores = _in_rows(scores.reshape(-1), filled, (n, most), np.nan)  # NaN sorts behind inf
+    columns = _in_rows(columns.reshape(-1), filled, (n, most), 0)
+    if later is None:
+        order = np.argsort(scores, axis=1, kind="stable")[:, :depth]
+    else:
+        later = _in_rows(later, filled, (n, most), True)
+        order = np.lexsort((later, scores), axis=1)[:, :depth]
+    return np.take_along_axis(columns, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
+def _in_rows(flat, filled, shape, empty):
+    if filled is None:
+        return flat.reshape(shape)
+    matrix = np.full(shape, empty, flat.dtype)
+    matrix[filled] = flat
+    return matrix
+
+
+def _keys(scores, columns, later):
+    """One integer each that sorts by score, then `later`, then column: 32, 1 and 31 bits."""
+    # Bits of a float as an unsigned integer that grows with it; adding 0 turns −0 into +0.
+    bits = (scores + np.float32(0)).view("uint32")
+    bits ^= np.where(bits >> 31, np.uint32(0xFFFFFFFF), np.uint32(0x80000000))
+    keys = bits.astype("uint64")
+    keys <<= np.uint64(32)
+    keys |= columns.astype("uint64")
+    if later is not None:
+        keys |= later.astype("uint64") << np.uint64(31)
+    return keys
+
+
+def _scores_of(keys):
+    bits = (keys >> np.uint64(32)).astype("uint32")
+    return (bits ^ np.where(bits >> 31, np.uint32(0x80000000), np.uint32(0xFFFFFFFF))).view(
+        "float32"
+    )
+
+
+def first_hit(scores, relevant, ties="order"):
+    """Rank (from 1) of the nearest relevant item of one query, without a sort.
+
+    Args:
+        scores: (G,).
+        relevant: (G,) booleans, at least one.
+        ties: see `TIES`.
+    """
+    best = scores[relevant].min()
+    nearer = np.count_nonzero(scores < best)
+    if ties == "optimistic":
+        return 1 + nearer
+    tied = scores == best
+    if ties == "order":
+        tied[np.argmax(tied & relevant) :] = False
+    return 1 + nearer + np.count_nonzero(tied & ~relevant)
