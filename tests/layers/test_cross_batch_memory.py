@@ -126,6 +126,7 @@ def test_ignored_ids_and_multi_hot_labels():
     expected = contrastive(
         x[:4], y[:4], np.concatenate([x[:4], X[2:8]]), np.concatenate([y[:4], Y[2:8]]), range(4)
     )
+    model.reset_metrics()  # what comes back is else a mean over batches, by some versions of Keras
     np.testing.assert_allclose(model.train_on_batch([x, y]), expected, rtol=1e-4)
 
     hot = np.eye(10, dtype="float32")[(Y - BIG).astype(int)]
@@ -135,6 +136,7 @@ def test_ignored_ids_and_multi_hot_labels():
     model.compile("sgd")
     model.train_on_batch([X[:8], hot[:8]])
     expected = contrastive(x, y, np.concatenate([x, X[2:8]]), np.concatenate([y, Y[2:8]]), range(5))
+    model.reset_metrics()
     np.testing.assert_allclose(model.train_on_batch([x, hot[8:13]]), expected, rtol=1e-4)
 
 
