@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from keras_metric.export import probe, process, sources, specs
+from keras_metric.export import archive, probe, process, sources, specs, tracking
+from keras_metric.models import encoders
 
 REQUEST = "request.json"
 CHILD = "import sys; from keras_metric.export import elsewhere; elsewhere.main(sys.argv[1])"
@@ -57,9 +58,7 @@ def _hand_over_encoder(encoder, crossing):
 
 
 def _as_model(layer):
-    from keras_metric.models.encoders import inputs_like
-
-    inputs = inputs_like(layer, "inputs")
+    inputs = encoders.inputs_like(layer, "inputs")
     return keras.Model(inputs, layer(inputs), name=layer.name)
 
 
@@ -97,8 +96,6 @@ def _hand_over_preprocessing(preprocessing, takes, crossing):
             "`preprocessing` of saved_model must be written with TensorFlow's functions, or be a Keras layer, "
             f"also on the {keras.backend.backend()} backend. Received: {preprocessing!r}, which fails with: {error}"
         ) from error
-    from keras_metric.export import tracking
-
     module.resources = tracking.resources_of(preprocessing)
     tf.saved_model.save(module, str(crossing / "preprocessing"))
     return []
@@ -156,8 +153,6 @@ def _from_skeleton(skeleton):
 
 def main(crossing):
     """The child process: reads what was handed over and writes the SavedModel."""
-    from keras_metric.export import writing
-
     crossing = Path(crossing)
     request = json.loads((crossing / REQUEST).read_text())
     for module in request["modules"]:
@@ -171,7 +166,7 @@ def main(crossing):
     if request["warmup"] is not None:
         arrays = probe.load_arrays(crossing / "warmup")
         warmup = tree.pack_sequence_as(request["warmup"], arrays)
-    writing.write(
+    archive.write(
         Path(request["folder"]),
         keras.saving.load_model(crossing / "encoder.keras", compile=False),
         preprocessing,

@@ -1,0 +1,65 @@
+"""Puts one SavedModel with all that belongs to it into a folder, on the TensorFlow backend."""
+
+import logging
+
+import keras
+import tensorflow as tf
+
+from keras_metric import distances
+from keras_metric.export import card, specs, tracking, warming
+from keras_metric.export.corpus import Corpus
+from keras_metric.export.signatures import Signatures
+
+
+def write(folder, encoder, preprocessing, index, warmup, input_signature, settings):
+    """Writes one SavedModel with all that belongs to it into an empty folder."""
+    inputs = specs.raw_inputs(encoder, preprocessing, input_signature, warmup)
+    requests = None
+    if warmup is not None:
+        requests = specs.arrays_like(inputs, warmup, "warmup", "saved_model")
+    corpus = None if index is None else Corpus(index, settings["k"])
+    signatures = Signatures(
+        encoder,
+        _as_graph(preprocessing),
+        inputs,
+        distances.get(settings["distance"]) if corpus is None else corpus.distance,
+        settings["threshold"],
+        corpus,
+    )
+    functions = dict(signatures.functions())
+    _archive(folder, encoder, preprocessing, functions)
+    if requests is not None:
+        warming.write(folder, functions, requests, settings["name"])
+    card.write(folder, encoder, preprocessing, index, signatures, functions, settings)
+
+
+def _as_graph(preprocessing):
+    """Plain functions become graph functions, so that Python conditions on tensors work in them."""
+    if preprocessing is None or isinstance(preprocessing, keras.layers.Layer):
+        return preprocessing
+    return (
+        preprocessing if hasattr(preprocessing, "python_function") else tf.function(preprocessing)
+    )
+
+
+def _archive(folder, encoder, preprocessing, functions):
+    archive = keras.export.ExportArchive()
+    archive.track(encoder)
+    for resource in [] if preprocessing is None else tracking.resources_of(preprocessing):
+        if not isinstance(resource, tf.Variable):  # the archive finds variables by itself
+            archive.track(resource)
+    for name, function in functions.items():
+        archive.add_endpoint(name, function)
+    with _quiet():
+        archive.write_out(str(folder), verbose=False)
+
+
+class _quiet:
+    """Keeps TensorFlow from telling that assets were written, to a name that will not stay."""
+
+    def __enter__(self):
+        self.level = tf.get_logger().level
+        tf.get_logger().setLevel(logging.ERROR)
+
+    def __exit__(self, *_):
+        tf.get_logger().setLevel(self.level)
