@@ -2,9 +2,12 @@
 
 from keras_metric.evaluation.results import RetrievalResult, VerificationResult
 from keras_metric.evaluation.retrieval import retrieval
+from keras_metric.evaluation.verification import verification, verification_from_embeddings
 
 __all__ = [
     "RetrievalResult",
     "VerificationResult",
     "retrieval",
+    "verification",
+    "verification_from_embeddings",
 ]

@@ -48,9 +48,11 @@ class VerificationResult(Figures):
     Attributes:
         curve: the `RocCurve` behind them.
         pairs: numbers of same and different pairs.
+        errors: name → how far the figure can be from the exact one; 0 where it is exact.
     """
 
-    def __init__(self, values, curve, pairs):
+    def __init__(self, values, curve, pairs, errors=None):
         super().__init__(values)
         self.curve = curve
         self.pairs = pairs
+        self.errors = dict(errors or {})
