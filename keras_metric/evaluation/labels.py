@@ -1,5 +1,7 @@
 """Labels of any kind as small integers or bits: integers of any size, text, sets of classes."""
 
+import numbers
+
 import numpy as np
 from keras import ops
 
@@ -64,22 +66,28 @@ def encode(parts, names, owner):
         raise ValueError(
             f"Multi-hot labels of {owner} must have the same number of columns. Received: {sorted(map(str, widths))}."
         )
-    return [ClassSets(a > 0) for a in arrays], list(range(widths.pop()))
+    return [ClassSets(a.astype(bool)) for a in arrays], list(range(widths.pop()))
 
 
 def as_array(labels, name, owner):
     """Labels as an array (N,), a multi-hot matrix (N, C), or a list of sets; never through a float."""
     if isinstance(labels, (list, tuple)):
         if labels and all(isinstance(one, (set, frozenset)) for one in labels):
-            return [set(one) for one in labels]
+            return _sets(labels, name, owner)
         if labels and all(isinstance(one, (list, tuple)) for one in labels):
             if len({len(one) for one in labels}) > 1 or len(labels[0]) != 1:
-                return [set(one) for one in labels] if not _multi_hot(labels) else np.array(labels)
+                return np.array(labels) if _multi_hot(labels) else _sets(labels, name, owner)
         return _checked(_from_list(labels), name, owner)
     if not isinstance(labels, np.ndarray):
         kept = np.asarray(labels) if hasattr(labels, "__array__") else None
         labels = ops.convert_to_numpy(labels) if kept is None else kept
     return _checked(labels, name, owner)
+
+
+def _sets(rows, name, owner):
+    for row in rows:
+        _check_each(row, name, owner)
+    return [set(row) for row in rows]
 
 
 def _multi_hot(rows):
@@ -122,13 +130,33 @@ def _checked(array, name, owner):
                 f"`{name}` of {owner} must be whole numbers or text. "
                 f"Received: {array[wrong][0]!r} among {int(wrong.sum())} like it."
             )
-        if array.ndim == 1:
-            array = array.astype("int64") if np.all(np.abs(array) < 2.0**63) else array
+        if np.all(np.abs(array) < 2.0**63):
+            array = array.astype("int64")
     if array.dtype.kind not in "iufbSUO":
         raise ValueError(
             f"`{name}` of {owner} must be whole numbers or text. Received: dtype {array.dtype}."
         )
+    if array.dtype.kind == "O":
+        _check_each(array.ravel(), name, owner)
+    if array.ndim == 2:
+        _check_multi_hot(array, name, owner)
     return array
+
+
+def _check_each(values, name, owner):
+    for one in values:
+        if not isinstance(one, (str, bytes, numbers.Integral, np.bool_)):
+            raise ValueError(
+                f"`{name}` of {owner} must be whole numbers or text. Received: {one!r} among them."
+            )
+
+
+def _check_multi_hot(array, name, owner):
+    if array.dtype.kind in "SU" or not np.isin(array, (0, 1)).all():
+        raise ValueError(
+            f"`{name}` of {owner} of shape (N, C) must be multi-hot, 0 or 1. Received: {array[:1].tolist()!r} first. "
+            "Give several labels of a row as a list or set."
+        )
 
 
 def _code(arrays):

@@ -9,6 +9,7 @@ With rel_i the relevance (0 or 1) at rank i, nearest first, and R the number of 
     map@r        sum_{i<=R} rel_i precision@i / R
     map@k        sum_{i<=k} rel_i precision@i / min(k, R)
     mrr          1 / rank of the first relevant item
+    mrr@k        the same, and 0 if it is not among the first k
     ndcg@k       sum_{i<=k} grade_i / log2(i + 1), over the same sum of the best order possible
 
 References:
@@ -20,7 +21,9 @@ import re
 
 import numpy as np
 
-AT_K = ("hit", "recall", "precision", "map", "ndcg")
+from keras_metric.evaluation.conventions import map_denominator, precision_denominator
+
+AT_K = ("hit", "recall", "precision", "map", "ndcg", "mrr")
 WHOLE = ("map@r", "r_precision", "mrr")
 
 
@@ -62,12 +65,15 @@ class RankedTile:
         relevant: (n, T) booleans by rank, T the depth that the metrics need.
         counts: (n,) relevant items of each query, >= 1.
         first: function of the tile's rows → ranks of their first hit, called where none is among the T.
-        grades: (n, T) by rank and `ideal`: function k → best possible DCG (n,); None for 0 and 1.
+        grades: (n, T) by rank and `ideal`: function k → grades (n, k) in the best order; None for 0 and 1.
+        convention: one of `conventions.CONVENTIONS`.
     """
 
-    def __init__(self, relevant, counts, first=None, grades=None, ideal=None):
+    def __init__(
+        self, relevant, counts, first=None, grades=None, ideal=None, convention="keras-metric"
+    ):
         self.relevant, self.counts, self.first = relevant, counts, first
-        self.grades, self.ideal = grades, ideal
+        self.grades, self.ideal, self.convention = grades, ideal, convention
         self._hits = self._precisions = None
 
     def values(self, metric):
@@ -81,7 +87,7 @@ class RankedTile:
         return self._hits_at(k) / self.counts
 
     def _precision(self, k):
-        return self._hits_at(k) / k
+        return self._hits_at(k) / precision_denominator(self.convention, k, self.counts)
 
     def _r_precision(self, _):
         return self._hits_at(self.counts) / self.counts
@@ -90,25 +96,27 @@ class RankedTile:
         return self._precision_sum(self.counts) / self.counts
 
     def _map(self, k):
-        return self._precision_sum(k) / np.minimum(k, self.counts)
+        hits = self._hits_at(k)
+        return self._precision_sum(k) / map_denominator(self.convention, k, self.counts, hits)
 
-    def _mrr(self, _):
-        ranks = 1.0 + np.argmax(self.relevant, axis=1)
-        none = np.flatnonzero(~self.relevant.any(axis=1))
+    def _mrr(self, k):
+        shown = self.relevant[:, :k]  # all of them for k = None
+        ranks = 1.0 + np.argmax(shown, axis=1)
+        none = np.flatnonzero(~shown.any(axis=1))
         if len(none):
-            ranks[none] = self.first(none)
+            ranks[none] = np.inf if k else self.first(none)
         return 1.0 / ranks
 
     def _ndcg(self, k):
         gains = self.relevant if self.grades is None else self.grades
-        discounts = 1.0 / np.log2(np.arange(2, k + 2))
         shown = min(k, gains.shape[1])
-        dcg = gains[:, :shown] @ discounts[:shown]
         if self.grades is None:
-            best = np.cumsum(discounts)[np.minimum(k, self.counts) - 1]
+            best = np.arange(shown) < self.counts[:, None]
         else:
-            best = self.ideal(k)
-        return dcg / best
+            best = self.ideal(shown)
+        # Both by the same product, so that the best order gives 1 to the last digit.
+        discounts = 1.0 / np.log2(np.arange(2, shown + 2))
+        return (gains[:, :shown] @ discounts) / (best @ discounts)
 
     def _hits_at(self, k):
         if self._hits is None:

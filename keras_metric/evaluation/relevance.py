@@ -5,16 +5,17 @@ import numpy as np
 from keras_metric.evaluation.labels import Classes
 
 
-def relevance_of(queries, gallery, grades=None):
+def relevance_of(queries, gallery, grades=None, shape=None):
     """`ByClass`, `BySets` or `ByGrade`.
 
     Args:
         queries, gallery: both `Classes` or both `ClassSets`; None with grades.
         grades: None, array (Q, G) of numbers >= 0, or a function of query rows (n,) and gallery rows
             (n, m) that gives (n, m).
+        shape: (Q, G), needed with grades.
     """
     if grades is not None:
-        return ByGrade(grades)
+        return ByGrade(grades, shape)
     return (ByClass if isinstance(queries, Classes) else BySets)(queries, gallery)
 
 
@@ -77,17 +78,16 @@ class BySets(_ByBlock):
 
     def block(self, rows):
         """(n, G) booleans."""
-        own = self.queries.member[rows].astype("float32")
-        return own @ self.gallery.member.T.astype("float32") > 0
+        return self.at(rows, slice(None))
 
 
 class ByGrade(_ByBlock):
     """Relevant = of a grade above 0."""
 
-    def __init__(self, grades):
+    def __init__(self, grades, shape):
         self.of = grades if callable(grades) else None
-        self.matrix = None if callable(grades) else grades
-        self.shape = None if callable(grades) else grades.shape
+        self.matrix = None if callable(grades) else checked_grades(np.asarray(grades), shape)
+        self.shape = shape
 
     def grades(self, rows, columns):
         """Grades (n, m) of the gallery items `columns` (n, m) or (m,)."""

@@ -10,9 +10,10 @@ import numpy as np
 
 from keras_metric import checks, distances
 from keras_metric.evaluation import ranks, rows
+from keras_metric.evaluation.conventions import CONVENTIONS
 from keras_metric.evaluation.labels import encode
 from keras_metric.evaluation.ranking_metrics import RankedTile, parse
-from keras_metric.evaluation.relevance import ByGrade, LeftOut, checked_grades, relevance_of
+from keras_metric.evaluation.relevance import ByGrade, LeftOut, relevance_of
 from keras_metric.evaluation.results import RetrievalResult
 from keras_metric.evaluation.scores import scorer
 
@@ -33,6 +34,7 @@ def retrieval(
     gallery_groups=None,
     ties="order",
     relevance=None,
+    convention="keras-metric",
     progress=False,
 ):
     """How well the nearest gallery items of each query are those of its class. Exact, in bounded memory.
@@ -41,8 +43,8 @@ def retrieval(
         result["hit@1"], result.per_query["map@r"], result.per_class["hit@1"]["cat"], result.excluded
 
     Metrics are defined in `keras_metric.evaluation.ranking_metrics`: `hit@k`, `recall@k`, `precision@k`, `map@k`,
-    `ndcg@k` for any k, `map@r`, `r_precision`, `mrr`. Queries without a relevant item are left out and counted.
-    Distances are computed in float64 for float64 input and for small sets, else in float32.
+    `ndcg@k`, `mrr@k` for any k, `map@r`, `r_precision`, `mrr`. Queries without a relevant item are left out and
+    counted. Distances are computed in float64 for float64 input and for small sets, else in float32.
 
     Args:
         queries: embeddings (Q, D).
@@ -60,6 +62,8 @@ def retrieval(
             last (`"pessimistic"`). The last two bound what ties can do.
         relevance: None, or grades >= 0 in place of classes: an array (Q, G), or a function of query rows (n,) and
             gallery rows (n, m) that gives (n, m). `ndcg@k` uses the grades; for the others, above 0 is relevant.
+        convention: whose definition of `map@k` and `precision@k` it is: `"pml"`, `"sentence-transformers"` and `"oml"`
+            give the numbers of these libraries; `keras_metric.evaluation.conventions` says how they differ.
         progress: shows a progress bar with an estimate of the time left.
 
     Returns:
@@ -74,7 +78,10 @@ def retrieval(
     distance = distances.get(distance)
     checks.choice(average, "average", OWNER, AVERAGES)
     checks.choice(ties, "ties", OWNER, ranks.TIES)
+    checks.choice(convention, "convention", OWNER, CONVENTIONS)
     job = _Job(queries, query_labels, gallery, gallery_labels, groups, gallery_groups, relevance)
+    if job.classes is None and average == "macro":
+        checks.fail("average", OWNER, "be 'micro' without labels", average, "Give `query_labels`.")
     within, beyond = [], []
     for metric in asked:
         (beyond if metric.k and metric.k > job.available.max() else within).append(metric)
@@ -87,7 +94,9 @@ def retrieval(
         warnings.warn(
             f"{OWNER} found no query with a relevant item in the gallery: every figure is NaN."
         )
-    found = _rank(job, within, distance, ties, progress) if within and job.valid.any() else {}
+    found = {}
+    if within and job.valid.any():
+        found = _rank(job, within, distance, ties, convention, progress)
     per_query = {
         metric.name: found.get(metric.name, np.full(len(job.valid), np.nan)) for metric in asked
     }
@@ -123,7 +132,8 @@ class _Job:
         elif relevance is None:
             checks.fail("query_labels", OWNER, "be given", None)
         self.left_out = LeftOut(itself, self._groups(groups, gallery_groups, itself))
-        self.relevance = relevance_of(self.classes, gallery_classes, self._grades(relevance))
+        shape = (len(self.queries), len(self.gallery))
+        self.relevance = relevance_of(self.classes, gallery_classes, relevance, shape)
         self.counts = self.relevance.counts(self.left_out)
         self.valid = self.counts > 0
         self.available = self.left_out.available(len(self.gallery), len(self.queries))
@@ -152,21 +162,8 @@ class _Job:
             checks.fail("groups", OWNER, "be one id a row", "several")
         return encoded[0].codes, encoded[-1].codes
 
-    def _grades(self, relevance):
-        if relevance is None or callable(relevance):
-            return relevance and _WithShape(relevance, (len(self.queries), len(self.gallery)))
-        return checked_grades(np.asarray(relevance), (len(self.queries), len(self.gallery)))
 
-
-class _WithShape:
-    def __init__(self, function, shape):
-        self.function, self.shape = function, shape
-
-    def __call__(self, rows, columns):
-        return self.function(rows, columns)
-
-
-def _rank(job, metrics, distance, ties, progress):
+def _rank(job, metrics, distance, ties, convention, progress):
     """Name → (Q,) values; tiles are independent of each other and go to several threads."""
     scores = scorer(job.queries, job.gallery, distance)
     values = {metric.name: np.full(len(job.valid), np.nan) for metric in metrics}
@@ -181,7 +178,7 @@ def _rank(job, metrics, distance, ties, progress):
     def work(some):
         depth = int(depths[some].max())
         tile = _tile(scores, some, job, buffers)
-        ranked = _ranked(tile, some, job, depth, ties)
+        ranked = _ranked(tile, some, job, depth, ties, convention)
         for metric in metrics:
             values[metric.name][some] = ranked.values(metric)
         return len(some)
@@ -224,7 +221,7 @@ def _tile(scores, some, job, buffers):
     return tile
 
 
-def _ranked(tile, some, job, depth, ties):
+def _ranked(tile, some, job, depth, ties, convention):
     relevance, n = job.relevance, len(job.gallery)
     columns, scores = ranks.nearest(tile, depth, _favour(relevance, some, n, ties))
     counted = scores < np.inf  # what is left out comes last, at infinity
@@ -243,15 +240,14 @@ def _ranked(tile, some, job, depth, ties):
         ]
 
     if not isinstance(relevance, ByGrade):
-        return RankedTile(relevant, job.counts[some], first)
+        return RankedTile(relevant, job.counts[some], first, convention=convention)
     grades = relevance.grades(some, columns) * counted
 
     def ideal(k):
         every = relevance.grades(some, np.arange(n)) * (tile[:, :n] < np.inf)
-        best = -np.sort(-every, axis=1)[:, :k]
-        return best @ (1.0 / np.log2(np.arange(2, best.shape[1] + 2)))
+        return -np.sort(-every, axis=1)[:, :k]
 
-    return RankedTile(relevant, job.counts[some], first, grades, ideal)
+    return RankedTile(relevant, job.counts[some], first, grades, ideal, convention)
 
 
 def _favour(relevance, some, n, ties):
