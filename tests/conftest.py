@@ -3,4 +3,6 @@
 import keras
 
 # These rooms are made of TensorFlow (or stand on ones that are); everything else runs on all backends.
-collect_ignore = [] if keras.backend.backend() == "tensorflow" else ["cli", "data", "export"]
+collect_ignore = (
+    [] if keras.backend.backend() == "tensorflow" else ["cli", "data", "export", "serving"]
+)

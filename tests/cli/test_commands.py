@@ -13,7 +13,7 @@ from tests.cli.conftest import SMALL
 
 def test_every_command_shows_an_example(command):
     assert [one.NAME for one in COMMANDS] == [
-        "demo", "train", "evaluate", "export", "embed", "index", "search",
+        "demo", "train", "evaluate", "export", "embed", "index", "search", "serve",
     ]  # fmt: skip
     for one in COMMANDS:
         code, out, _ = command(one.NAME, "--help")

@@ -1,0 +1,163 @@
+"""The gRPC side: TensorFlow Serving's PredictionService and ModelService over the same model.
+
+Needs the package tensorflow-serving-api, which holds the messages and stubs.
+"""
+
+import math
+from concurrent import futures
+
+import grpc
+import tensorflow as tf
+from google.protobuf import json_format
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from . import described
+from .problems import RequestProblem, shortened
+
+CODES = {
+    404: grpc.StatusCode.NOT_FOUND,
+    413: grpc.StatusCode.INVALID_ARGUMENT,
+    415: grpc.StatusCode.INVALID_ARGUMENT,
+    500: grpc.StatusCode.INTERNAL,
+    503: grpc.StatusCode.UNAVAILABLE,
+}
+THREADS = 32
+
+
+class GrpcServer:
+    """Listens for gRPC.
+
+    Args:
+        app: `Application`.
+        host, port: where; port 0 takes a free one.
+
+    Raises:
+        RuntimeError: if the port cannot be had.
+    """
+
+    def __init__(self, app, host, port):
+        size = app.limits.body
+        self.server = grpc.server(
+            futures.ThreadPoolExecutor(THREADS, thread_name_prefix="grpc"),
+            options=[
+                ("grpc.max_receive_message_length", size),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),
+            ],
+            maximum_concurrent_rpcs=app.max_connections,
+        )
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(app), self.server
+        )
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(app), self.server)
+        self.port = self.server.add_insecure_port(f"{host}:{port}")
+        self.server.start()
+
+    def stop(self, seconds):
+        """Refuses new calls and waits for those that run."""
+        self.server.stop(seconds).wait()
+
+
+class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Predict and GetModelMetadata; the other calls are answered with UNIMPLEMENTED."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def Predict(self, request, context):
+        """Runs a signature."""
+        name, code = "none", grpc.StatusCode.OK
+        try:
+            check_model(self.app.model, request.model_spec)
+            signature = self.app.model.signature(request.model_spec.signature_name)
+            name = signature.name
+            outputs = self.app.predict(signature, arrays_of(request.inputs, self.app.limits))
+            return answer(self.app.model, signature, outputs, request.output_filter)
+        except RequestProblem as problem:
+            code = CODES.get(problem.status, grpc.StatusCode.INVALID_ARGUMENT)
+            return context.abort(code, str(problem))
+        finally:
+            self.app.metrics.requests.add("grpc", name, code.name)
+
+    def GetModelMetadata(self, request, context):
+        """Tells the signatures."""
+        try:
+            check_model(self.app.model, request.model_spec)
+        except RequestProblem as problem:
+            context.abort(CODES[problem.status], str(problem))
+        told = described.metadata(self.app.model)["metadata"]["signature_def"]
+        signatures = json_format.ParseDict(told, get_model_metadata_pb2.SignatureDefMap())
+        found = get_model_metadata_pb2.GetModelMetadataResponse()
+        found.model_spec.name = self.app.model.name
+        found.model_spec.version.value = self.app.model.version
+        found.metadata["signature_def"].Pack(signatures)
+        return found
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+    """GetModelStatus; what would change the configuration is UNIMPLEMENTED."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def GetModelStatus(self, request, context):
+        """Tells that the model is there."""
+        try:
+            check_model(self.app.model, request.model_spec)
+        except RequestProblem as problem:
+            context.abort(CODES[problem.status], str(problem))
+        told = described.status(self.app.model)
+        told["model_version_status"][0]["status"] = {}
+        return json_format.ParseDict(told, get_model_status_pb2.GetModelStatusResponse())
+
+
+def check_model(model, spec):
+    """Refuses another name or version than those served."""
+    version = spec.version.value if spec.HasField("version") else model.version
+    if spec.name != model.name or version != model.version or spec.version_label:
+        raise RequestProblem(
+            f"There is no model {spec.name!r}, version {version}{spec.version_label}. "
+            f"This serves {model.name!r}, version {model.version}.",
+            404,
+        )
+
+
+def arrays_of(tensors, limits):
+    """Arrays by name of a map of TensorProto.
+
+    Raises:
+        RequestProblem: for a tensor whose values do not fit its shape.
+    """
+    arrays = {}
+    for name, proto in tensors.items():
+        try:
+            # A message may hold one value for all: few bytes could ask for much memory.
+            size = math.prod(side.size for side in proto.tensor_shape.dim)
+            if size < 0 or size * max(1, tf.as_dtype(proto.dtype).size) > limits.body:
+                raise ValueError(f"its shape asks for {size} elements")
+            arrays[name] = tf.make_ndarray(proto)
+        except (ValueError, TypeError, MemoryError) as error:
+            raise RequestProblem(f"`{name}` is no tensor that fits: {shortened(error)}") from error
+    return arrays
+
+
+def answer(model, signature, outputs, wanted):
+    """The message of some or all outputs."""
+    unknown = set(wanted) - set(outputs)
+    if unknown:
+        raise RequestProblem(
+            f"The signature {signature.name!r} has no output {sorted(unknown)}. It has {sorted(outputs)}."
+        )
+    found = predict_pb2.PredictResponse()
+    found.model_spec.name = model.name
+    found.model_spec.version.value = model.version
+    found.model_spec.signature_name = signature.name
+    for name in wanted or outputs:
+        found.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
+    return found
