@@ -25,6 +25,25 @@ def dense_ids(labels):
     return ids.reshape(-1).astype("int64"), vocabulary
 
 
+def multi_hot(labels):
+    """A matrix of 0 and 1 out of lists of labels, for rows that have several (`relation="overlap"` of the losses).
+
+    Args:
+        labels: sequence of N sequences of labels of one kind; a row may have none.
+
+    Returns:
+        `(matrix, vocabulary)`: int64 `(N, C)` and the C different labels in sorted order.
+    """
+    rows = [
+        list(row) if isinstance(row, (list, tuple, set, frozenset, np.ndarray)) else [row]
+        for row in labels
+    ]
+    flat, vocabulary = dense_ids([label for row in rows for label in row])
+    matrix = np.zeros((len(rows), len(vocabulary)), "int64")
+    matrix[np.repeat(np.arange(len(rows)), list(map(len, rows))), flat] = 1
+    return matrix, vocabulary
+
+
 def label_array(labels, argument, owner):
     """Labels as a one-dimensional array of integers or texts."""
     labels = np.asarray(_of_one_kind(labels, argument, owner))
@@ -85,20 +104,29 @@ def _and_more(rows):
 
 
 class ClassTable(NamedTuple):
-    """Rows sorted by class: class c has `order[starts[c] : starts[c] + sizes[c]]`."""
+    """Rows sorted by class: class c has `order[starts[c] : starts[c] + sizes[c]]`; not every row need be in it."""
 
-    ids: np.ndarray  # (N,) int64, the id that the user sees
-    order: np.ndarray  # (N,)
+    ids: np.ndarray  # (N,) int64, the id that the user sees; (N, labels) where rows have several
+    order: np.ndarray  # (rows that take part,); of several labels each has its own copy of a row
     starts: np.ndarray  # (C,)
     sizes: np.ndarray  # (C,)
     names: np.ndarray  # (C,)
 
 
-def class_table(y, owner):
-    """The `ClassTable` of labels; texts become dense ids, integers stay as they are."""
+def class_table(y, owner, leave=(), several=False):
+    """The `ClassTable` of labels; texts become dense ids, integers stay as they are.
+
+    Args:
+        y: labels, one a row; with `several` also a matrix of 0 and 1.
+        owner: name of the function, for messages.
+        leave: rows that take no part. Their classes are named all the same, if need be with size 0.
+        several: whether rows may have several labels.
+    """
+    if several and len(np.shape(y)) == 2 and np.shape(y)[1] > 1:
+        return _table_of_several(y, owner, leave)
     labels = label_array(y, "y", owner)
-    names, starts_of, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    dense = starts_of.reshape(-1)
+    names, dense = np.unique(labels, return_inverse=True)
+    dense = dense.reshape(-1)
     if labels.dtype.kind in "US":
         ids = dense.astype("int64")
     elif labels.dtype.kind == "u" and labels.max() > np.iinfo("int64").max:
@@ -106,5 +134,32 @@ def class_table(y, owner):
     else:
         ids = labels.astype("int64")
     order = np.argsort(dense, kind="stable").astype("int64")
-    sizes = sizes.astype("int64")
+    if len(leave):
+        order = order[~np.isin(order, leave)]
+    sizes = np.bincount(dense[order], minlength=len(names)).astype("int64")
     return ClassTable(ids, order, np.cumsum(sizes) - sizes, sizes, names)
+
+
+def _table_of_several(y, owner, leave):
+    labels = np.asarray(y)
+    bad = (
+        np.flatnonzero(~np.isin(labels, (0, 1)).all(axis=1)) if labels.dtype.kind in "biuf" else [0]
+    )
+    if len(bad):
+        raise ValueError(
+            f"`y` of {owner} must hold one label a row, or a matrix of 0 and 1 with a column a label. "
+            f"Received: shape {labels.shape} with {labels[bad[0]]!r} in row {bad[0]}{_and_more(bad)}."
+        )
+    present = labels.T.astype(bool)
+    present[:, list(leave)] = False
+    sizes = present.sum(axis=1).astype("int64")
+    order = np.nonzero(present)[1].astype("int64")
+    names = np.arange(len(sizes))
+    return ClassTable(labels.astype("int64"), order, np.cumsum(sizes) - sizes, sizes, names)
+
+
+def without_classes(table, keep):
+    """The table with only the classes marked in `keep` (C,)."""
+    sizes = table.sizes[keep]
+    order = table.order[np.repeat(keep, table.sizes)]
+    return ClassTable(table.ids, order, np.cumsum(sizes) - sizes, sizes, table.names[keep])

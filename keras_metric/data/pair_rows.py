@@ -3,70 +3,169 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_metric.data.parent_order import Families
 from keras_metric.data.randomness import below, make_key, permuted
+from keras_metric.data.weighted_order import Weighted
 
 
 class Draws:
-    """Positive pairs, negative pairs and triplets out of a `ClassTable`.
+    """Positive pairs, negative pairs and triplets out of a `Selection`.
 
-    Draw number n of an epoch takes class n of a shuffled list of all classes, shuffled anew when it is through.
+    Draw number n of an epoch takes class n of a shuffled list of all classes, shuffled anew when it is through, or,
+    with weights, any class in proportion to its weight.
     """
 
-    def __init__(self, table, seed, owner):
+    def __init__(self, chosen, seed, owner):
+        table, self._units = chosen.table, chosen.units
         self.seed = seed
         self.owner = owner
         self.classes = len(table.sizes)
-        full = np.flatnonzero(table.sizes > 1)
+        parts = table.sizes if self._units is None else self._units.counts
+        full = np.flatnonzero(parts > 1)
         self.full = len(full)
         self._full, self._order, self._starts, self._sizes = map(
             tf.constant, (full.astype("int64"), table.order, table.starts, table.sizes)
         )
+        self._family = None if chosen.parents is None else Families(chosen.parents)
+        self._weighted = self._weighted_full = None
+        if chosen.weights is not None:
+            self._weighted = Weighted(chosen.weights, make_key(seed, 1))
+            if self.full:
+                self._weighted_full = Weighted(chosen.weights[full], make_key(seed, 2))
+        if self._units is not None:
+            self._prepare_units(self._units)
 
     def need(self, positives, negatives):
         """Refuses labels from which the wanted pairs cannot be made."""
+        grouped = self._units is not None
         if positives and not self.full:
+            what = "examples of different groups" if grouped else "examples"
+            came = "one group each" if grouped else "one example each"
             raise ValueError(
-                f"{self.owner} needs a class with two or more examples for its positives. "
-                f"Received: {self.classes} classes with one example each."
+                f"{self.owner} needs a class with two or more {what} for its positives. "
+                f"Received: {self.classes} classes with {came}."
             )
         if negatives and self.classes < 2:
             raise ValueError(
                 f"{self.owner} needs two or more classes for its negatives. Received: one class."
             )
+        if negatives and grouped and self._units.crossing:
+            self._need_other_groups(self._units)
+
+    def _need_other_groups(self, units):
+        """Every example must find another class that is not wholly of its own group."""
+        of_class = np.repeat(np.arange(self.classes), units.counts)
+        lone = units.counts[of_class] == 1
+        whole = np.bincount(units.group[lone], minlength=units.group.max() + 1)
+        stuck = np.flatnonzero(self.classes - 1 - (whole[units.group] - lone) < 1)
+        if len(stuck):
+            raise ValueError(
+                f"{self.owner} finds no negative for the {units.sizes[stuck[0]]} examples of one group of class number "
+                f"{of_class[stuck[0]]}: all other classes are of the same group. Leave `group` out or merge groups."
+            )
+
+    def _prepare_units(self, units):
+        of_class = np.repeat(np.arange(self.classes), units.counts)
+        self._groups = int(units.group.max()) + 1
+        self._unit_starts, self._unit_sizes, self._unit_of, self._unit_group, self._unit_keys = (
+            tf.constant(a, tf.int64)
+            for a in (
+                units.starts, units.sizes, units.of_position, units.group, of_class * self._groups + units.group,
+            )
+        )  # fmt: skip
 
     def positives(self, epoch, number):
-        """Two different rows of one class, each of the shape of `number`."""
+        """Two different rows of one class, of different groups, each of the shape of `number`."""
         _, a, b = self._same(epoch, number)
-        return a, b
+        return tf.gather(self._order, a), tf.gather(self._order, b)
 
     def negatives(self, epoch, number):
-        """Rows of two different classes."""
-        turn, place = number // self.classes, number % self.classes
-        first = permuted(place, self.classes, make_key(self.seed, 10, epoch, turn))
-        other = self._other(first, epoch, number, 11)
-        return self._row(first, epoch, number, 12), self._row(other, epoch, number, 13)
+        """Rows of two different classes, of different groups."""
+        first = self._any_class(epoch, number)
+        place = self._within(first, epoch, number, 12)
+        other = self._other(first, place, epoch, number, 11)
+        return tf.gather(self._order, place), tf.gather(self._order, other)
 
     def triplets(self, epoch, number):
         """Two different rows of one class and a row of another."""
         own, a, b = self._same(epoch, number)
-        other = self._other(own, epoch, number, 14)
-        return a, b, self._row(other, epoch, number, 15)
+        other = self._other(own, a, epoch, number, 14)
+        return tuple(tf.gather(self._order, place) for place in (a, b, other))
+
+    def anchors(self, epoch, number):
+        """Rows of classes with positives: class, then row, and the class that it is of."""
+        own, a, _ = self._same(epoch, number)
+        return own, tf.gather(self._order, a)
+
+    def _any_class(self, epoch, number):
+        if self._weighted is not None:
+            return self._weighted.one(10, epoch, number)
+        turn, place = number // self.classes, number % self.classes
+        return permuted(place, self.classes, make_key(self.seed, 10, epoch, turn))
+
+    def _full_class(self, epoch, number):
+        if self._weighted_full is not None:
+            return tf.gather(self._full, self._weighted_full.one(20, epoch, number))
+        turn, place = number // self.full, number % self.full
+        key = make_key(self.seed, 20, epoch, turn)
+        return tf.gather(self._full, permuted(place, self.full, key))
 
     def _same(self, epoch, number):
-        turn, place = number // self.full, number % self.full
-        own = tf.gather(
-            self._full, permuted(place, self.full, make_key(self.seed, 20, epoch, turn))
-        )
+        """A class and the positions of two of its rows."""
+        own = self._full_class(epoch, number)
+        a = self._within(own, epoch, number, 21)
         start, size = tf.gather(self._starts, own), tf.gather(self._sizes, own)
-        a = below(size, self.seed, 21, epoch, number)
-        b = below(size - 1, self.seed, 22, epoch, number)
-        b += tf.cast(b >= a, tf.int64)
-        return own, tf.gather(self._order, start + a), tf.gather(self._order, start + b)
+        first, count = a, tf.ones_like(a)  # what b must not be
+        if self._units is not None:
+            unit = tf.gather(self._unit_of, a)
+            first, count = tf.gather(self._unit_starts, unit), tf.gather(self._unit_sizes, unit)
+        b = start + below(size - count, self.seed, 22, epoch, number)
+        return own, a, tf.where(b >= first, b + count, b)
 
-    def _other(self, own, epoch, number, stream):
-        other = below(self.classes - 1, self.seed, stream, epoch, number)
-        return other + tf.cast(other >= own, tf.int64)
+    def _other(self, own, a, epoch, number, stream):
+        """The position of a row of another class than `own` and another group than that of position `a`."""
+        if self._units is None or not self._units.crossing:
+            other = self._other_class(own, epoch, number, stream, 0)
+            return self._within(other, epoch, number, stream + 100)
+        group = tf.gather(self._unit_group, tf.gather(self._unit_of, a))
 
-    def _row(self, own, epoch, number, stream):
+        def again(i, position, missing):
+            other = self._other_class(own, epoch, number, stream, i)
+            size = tf.gather(self._sizes, other)
+            key = other * self._groups + group
+            unit = tf.searchsorted(self._unit_keys, tf.reshape(key, (-1,)), out_type=tf.int64)
+            unit = tf.minimum(
+                tf.reshape(unit, tf.shape(key)), tf.size(self._unit_keys, tf.int64) - 1
+            )
+            there = tf.gather(self._unit_keys, unit) == key
+            count = tf.where(there, tf.gather(self._unit_sizes, unit), 0)
+            found = below(tf.maximum(size - count, 1), self.seed, stream + 100, epoch, number, i)
+            found += tf.gather(self._starts, other)
+            first = tf.gather(self._unit_starts, unit)
+            found = tf.where(there & (found >= first), found + count, found)
+            position = tf.where(missing & (size > count), found, position)
+            return i + 1, position, missing & (size <= count)
+
+        state = (tf.constant(0, tf.int64), tf.zeros_like(a), tf.ones_like(a, tf.bool))
+        return tf.while_loop(lambda i, p, missing: tf.reduce_any(missing), again, state)[1]
+
+    def _other_class(self, own, epoch, number, stream, attempt):
+        """A class uniform over the others; with a hierarchy, every second time a sibling if there is one."""
+        key = (self.seed, stream, epoch, number, attempt)
+        other = below(self.classes - 1, *key)
+        other += tf.cast(other >= own, tf.int64)
+        if self._family is None:
+            return other
+        family = self._family
+        parent = tf.gather(family.parents, own)
+        siblings = tf.gather(family.sizes, parent) - 1
+        place = below(tf.maximum(siblings, 1), *key, 1)
+        place += tf.cast(place >= tf.gather(family.place, own), tf.int64)
+        place = tf.minimum(place, siblings) + tf.gather(family.starts, parent)
+        near = (siblings > 0) & (below(2, *key, 2) == 0)
+        return tf.where(near, tf.gather(family.members, place), other)
+
+    def _within(self, own, epoch, number, stream):
+        """The position of a row of a class, uniform."""
         place = below(tf.gather(self._sizes, own), self.seed, stream, epoch, number)
-        return tf.gather(self._order, tf.gather(self._starts, own) + place)
+        return tf.gather(self._starts, own) + place

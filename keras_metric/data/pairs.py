@@ -3,11 +3,10 @@
 import tensorflow as tf
 
 from keras_metric import checks
-from keras_metric.data.labels import class_table
 from keras_metric.data.pair_rows import Draws
 from keras_metric.data.pipeline import batches
+from keras_metric.data.prepared import prepare
 from keras_metric.data.randomness import make_key, own_seed, permuted
-from keras_metric.data.rows import as_rows
 
 _OWNER = "pairs"
 _FINE = 1 << 20  # the fraction of positives is kept as a whole number of these parts
@@ -23,6 +22,11 @@ def pairs(
     map_fn=None,
     start_step=0,
     shard=None,
+    group=None,
+    hierarchy=None,
+    class_weights=None,
+    min_examples_per_class=1,
+    on_error="raise",
 ):
     """Pairs `((a, b), same)` for `models.siamese_pair`: 1 where both are of one class, 0 where not.
 
@@ -34,6 +38,12 @@ def pairs(
         batch_size: pairs a batch.
         positive_fraction: share of positive pairs, in [0, 1]; held exactly, batch after batch.
         steps_per_epoch: None: enough that N rows and every class with two examples come.
+        group: N ids (photo session, recording); no pair is of one group.
+        hierarchy: parent of each class, as a dict, or of each row (N,). Every second negative is of a class of the
+            same parent, where there is one.
+        class_weights: how often classes come as that of the anchor, as a dict or in sorted order (C,); they then do
+            not come in turn.
+        min_examples_per_class, on_error: see `pk_batches`.
 
     Returns:
         `tf.data.Dataset` of `((a (B, …), b (B, …)), same (B,))`, `same` int32.
@@ -44,16 +54,18 @@ def pairs(
     """
     size = checks.whole(batch_size, "batch_size", _OWNER)
     fraction = checks.number(positive_fraction, "positive_fraction", _OWNER, at_least=0, at_most=1)
-    table = class_table(y, _OWNER)
-    x = as_rows(x, len(table.ids), _OWNER)
+    x, chosen = prepare(
+        x, y, _OWNER, map_fn, on_error, group=group, hierarchy=hierarchy,
+        class_weights=class_weights, min_examples_per_class=min_examples_per_class,
+    )  # fmt: skip
     parts = round(fraction * _FINE)
     with tf.device("/CPU:0"):
-        draws = Draws(table, own_seed(seed, _OWNER), _OWNER)
-        ids = tf.constant(table.ids)
+        draws = Draws(chosen, own_seed(seed, _OWNER), _OWNER)
+        ids = tf.constant(chosen.table.ids)
     draws.need(positives=parts > 0, negatives=parts < _FINE)
     if steps_per_epoch is None:
         turns = -(-draws.full * _FINE // (parts * size)) if parts else 1
-        steps_per_epoch = max(1, turns, len(table.ids) // size)
+        steps_per_epoch = max(1, turns, len(chosen.table.order) // size)
     steps = checks.whole(steps_per_epoch, "steps_per_epoch", _OWNER)
     slots = tf.range(size, dtype=tf.int64)
 
@@ -73,7 +85,9 @@ def pairs(
         y = tf.gather(ids, rows)
         return (a, b), tf.cast(y[:size] == y[size:], tf.int32)
 
-    return batches(
+    dataset = batches(
         sampler, 2 * size, x, finish, steps, _OWNER,
         map_fn=map_fn, start_step=start_step, shard=shard,
     )  # fmt: skip
+    dataset.report = chosen.report
+    return dataset

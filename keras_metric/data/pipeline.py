@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_metric import checks
+from keras_metric.data.readable import named_errors
 from keras_metric.data.rows import gather
 
 _BLOCK_VALUES = (
@@ -20,7 +21,8 @@ def batches(sampler, width, x, finish, steps, owner, map_fn=None, start_step=0, 
         finish: `(inputs of the rows, rows) → element` for one batch.
         steps: steps an epoch, of all workers together.
         owner: name of the public function, for messages.
-        map_fn: function of one element of x, run in parallel; None: rows are used as they are.
+        map_fn: function of one element of x, run in parallel; None: rows are used as they are. Where it fails, the
+            message names the row.
         start_step: first step; the dataset then gives the batches of an uninterrupted run from there on.
         shard: `(index, count)`: of every `count` steps the one at `index`; None: all.
     """
@@ -37,12 +39,7 @@ def batches(sampler, width, x, finish, steps, owner, map_fn=None, start_step=0, 
             deterministic=True,
         )
     else:
-        data = rows.unbatch().map(
-            lambda r: (map_fn(gather(x, r)), r),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
-        data = data.batch(width, drop_remainder=True).map(finish)
+        data = named_errors(rows, width, x, map_fn, owner).map(finish)
     data = data.apply(tf.data.experimental.assert_cardinality(steps))
     options = tf.data.Options()
     # The only outside state is the number of the epoch, which the iterator's checkpoint holds by value.

@@ -3,22 +3,40 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_metric import checks
+from keras_metric.data.report import few
+
 _CHUNK = 1 << 22  # values looked at together when searching for NaN
 
 
-def as_rows(x, count, owner):
+def as_rows(x, count, owner, on_error="raise"):
     """Checks inputs and puts them where tf.data reads them.
 
     Args:
         x: array, or nested dicts, tuples of arrays, all with `count` rows; lists become arrays.
         count: number of labels.
         owner: name of the function, for messages.
+        on_error: "raise", or "skip" to have rows with NaN or infinity listed.
 
     Returns:
-        The same structure of tensors in the host's memory.
+        `(tensors, skipped)`: the same structure of tensors in the host's memory, and `(row, reason)` of the rows that
+        cannot be used.
     """
-    x = _listed(x)
-    return tf.nest.map_structure(lambda a: _one(a, count, owner), x)
+    checks.choice(on_error, "on_error", owner, ("raise", "skip"))
+    skipped = {}
+
+    def one(array):
+        array, bad = _checked(array, count, owner)
+        if bad and on_error == "raise":
+            raise ValueError(
+                f"`x` of {owner} must be finite. Received: NaN or infinity in {len(bad)} of {len(array)} rows "
+                f'(rows {few(list(map(str, bad)))}). Repair these rows or leave them out with on_error="skip".'
+            )
+        skipped.update(dict.fromkeys(bad, "NaN or infinity"))
+        with tf.device("/CPU:0"):
+            return tf.convert_to_tensor(array)
+
+    return tf.nest.map_structure(one, _listed(x)), sorted(skipped.items())
 
 
 def _listed(x):
@@ -34,7 +52,8 @@ def _listed(x):
     return x
 
 
-def _one(array, count, owner):
+def _checked(array, count, owner):
+    """An array with the right number of rows, and its rows that are not finite."""
     shape = getattr(array, "shape", None)
     if shape is None or len(shape) == 0:
         raise ValueError(
@@ -46,29 +65,23 @@ def _one(array, count, owner):
             f"`x` and `y` of {owner} must have the same number of rows. "
             f"Received: x with {shape[0]} rows (shape {tuple(shape)}) and y with {count}."
         )
-    if isinstance(array, np.ndarray):
-        if array.dtype.kind == "O":
-            array = np.asarray([str(row) for row in array])
-        _refuse_nan(array, owner)
-    with tf.device("/CPU:0"):
-        return tf.convert_to_tensor(array)
+    if not isinstance(array, np.ndarray):
+        return array, []
+    if array.dtype.kind == "O":
+        array = np.asarray([str(row) for row in array])
+    return array, _not_finite(array)
 
 
-def _refuse_nan(array, owner):
-    if array.dtype.kind != "f":
-        return
+def _not_finite(array):
+    if array.dtype.kind != "f" or not len(array):
+        return []
     step = max(1, _CHUNK // max(1, array[0].size))
     bad = []
     for start in range(0, len(array), step):
         part = array[start : start + step]
         finite = np.isfinite(part.reshape(len(part), -1)).all(axis=1)
         bad.extend((start + np.flatnonzero(~finite)).tolist())
-    if bad:
-        named = ", ".join(map(str, bad[:5])) + (", …" if len(bad) > 5 else "")
-        raise ValueError(
-            f"`x` of {owner} must be finite. Received: NaN or infinity in {len(bad)} of {len(array)} rows "
-            f"(rows {named}). Leave these rows out or repair them."
-        )
+    return bad
 
 
 def gather(x, rows):

@@ -3,11 +3,10 @@
 import tensorflow as tf
 
 from keras_metric import checks
-from keras_metric.data.labels import class_table
 from keras_metric.data.pair_rows import Draws
 from keras_metric.data.pipeline import batches
+from keras_metric.data.prepared import prepare
 from keras_metric.data.randomness import own_seed
-from keras_metric.data.rows import as_rows
 
 _OWNER = "triplets"
 
@@ -21,6 +20,11 @@ def triplets(
     map_fn=None,
     start_step=0,
     shard=None,
+    group=None,
+    hierarchy=None,
+    class_weights=None,
+    min_examples_per_class=1,
+    on_error="raise",
 ):
     """Triplets `((anchor, positive, negative), zeros)` for `models.siamese_triplet`.
 
@@ -31,6 +35,12 @@ def triplets(
         x, y, seed, map_fn, start_step, shard: see `pk_batches`. Classes of one example serve as negatives only.
         batch_size: triplets a batch.
         steps_per_epoch: None: enough that N anchors and every class with two examples come.
+        group: N ids (photo session, recording); no pair is of one group.
+        hierarchy: parent of each class, as a dict, or of each row (N,). Every second negative is of a class of the
+            same parent, where there is one.
+        class_weights: how often classes come as that of the anchor, as a dict or in sorted order (C,); they then do
+            not come in turn.
+        min_examples_per_class, on_error: see `pk_batches`.
 
     Returns:
         `tf.data.Dataset` of `((anchor, positive, negative), zeros (B,))`, each (B, …); `zeros` float32 stand where
@@ -40,13 +50,15 @@ def triplets(
         ValueError: where no class has two examples, or there is only one class.
     """
     size = checks.whole(batch_size, "batch_size", _OWNER)
-    table = class_table(y, _OWNER)
-    x = as_rows(x, len(table.ids), _OWNER)
+    x, chosen = prepare(
+        x, y, _OWNER, map_fn, on_error, group=group, hierarchy=hierarchy,
+        class_weights=class_weights, min_examples_per_class=min_examples_per_class,
+    )  # fmt: skip
     with tf.device("/CPU:0"):
-        draws = Draws(table, own_seed(seed, _OWNER), _OWNER)
+        draws = Draws(chosen, own_seed(seed, _OWNER), _OWNER)
     draws.need(positives=True, negatives=True)
     if steps_per_epoch is None:
-        steps_per_epoch = max(1, -(-draws.full // size), len(table.ids) // size)
+        steps_per_epoch = max(1, -(-draws.full // size), len(chosen.table.order) // size)
     steps = checks.whole(steps_per_epoch, "steps_per_epoch", _OWNER)
     slots = tf.range(size, dtype=tf.int64)
 
@@ -60,7 +72,9 @@ def triplets(
         )
         return roles, tf.zeros((size,))
 
-    return batches(
+    dataset = batches(
         sampler, 3 * size, x, finish, steps, _OWNER,
         map_fn=map_fn, start_step=start_step, shard=shard,
     )  # fmt: skip
+    dataset.report = chosen.report
+    return dataset
