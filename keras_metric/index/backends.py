@@ -9,7 +9,7 @@ from keras_metric.distances import (
     EuclideanDistance,
     InnerProductDistance,
 )
-from keras_metric.index import exact, formulas, rows
+from keras_metric.index import codes, exact, formulas, rows
 
 SPARE = 16  # candidates beyond k, so that an order that is wrong by rounding can be put right
 SMALL = 20_000  # up to here usearch looks through everything
@@ -35,18 +35,48 @@ class Exact:
         return exact.search(queries, vectors, self.distance, k, allowed, self._about)
 
 
+class Coded:
+    """Looks through codes of the embeddings, and compares the best of those by the embeddings themselves."""
+
+    def __init__(self, distance, kind, rescore):
+        _check_product(distance, f"storage={kind!r}", "Use storage='float32'.")
+        self.distance, self.kind = distance, kind
+        self.rescore = codes.CANDIDATES[kind] if rescore is None else rescore
+        self._codes = None
+
+    def forget(self):
+        """Is told that the items changed."""
+        self._codes = None
+
+    def codes_of(self, vectors):
+        """The codes; made at first use after a change."""
+        if self._codes is None:
+            self._codes = codes.Codes.of(vectors, self.kind, self.distance)
+        return self._codes
+
+    def take(self, rows_, scaling):
+        """Is given the codes of a saved index."""
+        self._codes = codes.Codes(self.kind, rows_, scaling)
+
+    def search(self, queries, vectors, k, allowed):
+        """Distances (Q, k) float32 and rows (Q, k), nearest first."""
+        count = len(vectors) if allowed is None else len(allowed)
+        return exact.search(
+            queries,
+            vectors,
+            self.distance,
+            k,
+            allowed,
+            codes=self.codes_of(vectors),
+            candidates=min(k * self.rescore + SPARE, count),
+        )
+
+
 class Proposed:
     """A library proposes; distances and order come from the embeddings, as in `Exact`."""
 
     def __init__(self, distance, name):
-        if not isinstance(distance, formulas.AS_PRODUCT):
-            there = sorted(
-                n for n, cls in DISTANCES.items() if issubclass(cls, formulas.AS_PRODUCT)
-            )
-            rows.fail(
-                "distance", f"be one of {there} with backend={name!r}",
-                f"{DISTANCES.name_of(distance) or distance!r}", "Use backend='exact'.",
-            )  # fmt: skip
+        _check_product(distance, f"backend={name!r}", "Use backend='exact'.")
         self.distance = distance
         self.exact = Exact(distance)
         self._library = None
@@ -161,11 +191,30 @@ def _ranked(queries, vectors, distance, found, k):
     return distances[keep], positions[keep], distances[first + counts - 1]
 
 
+def _check_product(distance, setting, way_out):
+    """Refuses distances that cannot be had from a product."""
+    if not isinstance(distance, formulas.AS_PRODUCT):
+        there = sorted(n for n, cls in DISTANCES.items() if issubclass(cls, formulas.AS_PRODUCT))
+        rows.fail(
+            "distance", f"be one of {there} with {setting}",
+            f"{DISTANCES.name_of(distance) or distance!r}", way_out,
+        )  # fmt: skip
+
+
 ENGINES = {"exact": Exact, "faiss": Faiss, "usearch": Usearch}
+STORAGES = ("float32", *codes.CANDIDATES)
 
 
-def get(name, distance):
-    """The engine of a name."""
+def get(name, distance, storage="float32", rescore=None):
+    """The engine of a back end and a storage."""
     if name not in ENGINES:
         rows.fail("backend", f"be one of {list(ENGINES)}", f"backend={name!r}")
-    return ENGINES[name](distance)
+    if storage not in STORAGES:
+        rows.fail("storage", f"be one of {list(STORAGES)}", f"storage={storage!r}")
+    if rescore is not None:
+        rows.whole(rescore, "rescore")
+    if storage == "float32":
+        return ENGINES[name](distance)
+    if name != "exact":
+        rows.fail("backend", f"be 'exact' with storage={storage!r}", f"backend={name!r}")
+    return Coded(distance, storage, rescore)

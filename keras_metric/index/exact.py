@@ -16,7 +16,7 @@ MANY = 1 << 21  # candidates kept at a time before their distances are computed
 ROWS_AT_ONCE = 1 << 14  # pairs compared in float64 at a time
 
 
-def search(queries, vectors, distance, k, allowed=None, about=None):
+def search(queries, vectors, distance, k, allowed=None, about=None, codes=None, candidates=0):
     """The k nearest of `vectors` to each query.
 
     Args:
@@ -26,15 +26,22 @@ def search(queries, vectors, distance, k, allowed=None, about=None):
         k: neighbours wanted, at most the number of rows that may be found.
         allowed: ascending positions of the rows that may be found, or None for all.
         about: `formulas.About` of the vectors, so that it need not be computed for each search.
+        codes: `codes.Codes` to look through instead of the vectors, which are then read for the candidates only.
+        candidates: with codes, how many of the nearest by code are compared by their vectors; at least k.
 
     Returns:
         Distances (Q, k) float32 and positions (Q, k) int64.
     """
-    about = about or formulas.About(vectors, distance)
-    parts = [
-        _Block(queries[start : start + QUERIES], vectors, distance, k, allowed, about).run()
-        for start in range(0, len(queries), QUERIES)
-    ]
+    if codes is None:
+        about = about or formulas.About(vectors, distance)
+    parts = []
+    for start in range(0, len(queries), QUERIES):
+        some = queries[start : start + QUERIES]
+        if codes is None:
+            rough, scanned, wanted = formulas.Rough(some, distance, about), vectors, k
+        else:
+            rough, scanned, wanted = codes.rough(some, distance), codes.rows, max(k, candidates)
+        parts.append(_Block(some, vectors, distance, k, allowed, rough, scanned, wanted).run())
     if not parts:
         return np.empty((0, k), "float32"), np.empty((0, k), "int64")
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
@@ -63,13 +70,14 @@ def sorted_candidates(queries, vectors, distance, owners, positions):
 class _Block:
     """The search of up to 256 queries.
 
-    Candidates are kept as three flat arrays: their query, position, and rough distance.
+    Candidates are kept as three flat arrays: their query, position, and rough distance. The best `wanted` of them by
+    rough distances of the rows of `scanned`, and those that tie with them but for rounding, are compared exactly.
     """
 
-    def __init__(self, queries, vectors, distance, k, allowed, about):
+    def __init__(self, queries, vectors, distance, k, allowed, rough, scanned, wanted):
         self.queries, self.vectors, self.distance = queries, vectors, distance
         self.k, self.allowed = k, allowed
-        self.rough = formulas.Rough(queries, distance, about)
+        self.rough, self.scanned, self.wanted = rough, scanned, wanted
         self.owners = np.empty(0, "int64")
         self.positions = np.empty(0, "int64")
         self.values = np.empty(0, self.rough.dtype)
@@ -77,8 +85,8 @@ class _Block:
 
     def run(self):
         """Distances and positions, (Q, k)."""
-        count = len(self.vectors) if self.allowed is None else len(self.allowed)
-        tile = max(BUFFER // len(self.queries), self.k, 1)
+        count = len(self.scanned) if self.allowed is None else len(self.allowed)
+        tile = max(BUFFER // len(self.queries), self.wanted, 1)
         for start in range(0, count, tile):
             self._look_at(start, min(start + tile, count))
             if len(self.owners) > MANY:
@@ -90,14 +98,14 @@ class _Block:
 
     def _look_at(self, start, stop):
         if self.allowed is None:
-            rows = self.vectors[start:stop]
+            rows = self.scanned[start:stop]
             positions = np.arange(start, stop)
         else:
             positions = self.allowed[start:stop]
-            rows = self.vectors[positions]
+            rows = self.scanned[positions]
         rough = self.rough(np.asarray(rows), positions)  # (Q, tile)
-        if not len(self.owners) and rough.shape[1] >= self.k:
-            kth = np.partition(rough, self.k - 1, axis=1)[:, self.k - 1]
+        if not len(self.owners) and rough.shape[1] >= self.wanted:
+            kth = np.partition(rough, self.wanted - 1, axis=1)[:, self.wanted - 1]
             self.limits = kth + self.rough.slack(kth)
         found = np.flatnonzero((rough <= self.limits[:, None].astype(rough.dtype)).ravel())
         owners, columns = np.divmod(found, rough.shape[1])
@@ -112,7 +120,7 @@ class _Block:
         order = np.lexsort((self.values, self.owners))
         owners, values = self.owners[order], self.values[order]
         first = np.searchsorted(owners, np.arange(len(self.queries)))
-        kth = first + self.k - 1
+        kth = first + self.wanted - 1
         has = np.append(first[1:], len(owners)) > kth
         best = values[kth[has]]
         self.limits[has] = np.minimum(
@@ -122,10 +130,10 @@ class _Block:
         self._keep(keep)
 
     def _settle(self):
-        """Keeps the k best of each query by their exact distances: many were too close to call."""
+        """Keeps the best of each query by their exact distances: many were too close to call."""
         owners, _, _, order = self._sorted()
         rank = np.arange(len(owners)) - np.searchsorted(owners, owners)
-        self._keep(order[rank < self.k])
+        self._keep(order[rank < self.wanted])
 
     def _keep(self, chosen):
         self.owners = self.owners[chosen]

@@ -123,7 +123,7 @@ def product_error(width):
 def between(x, y, distance):
     """Distances (M,) of aligned rows: in float64 for those that are products, else as the distance does it."""
     if isinstance(distance, CosineDistance):
-        x, y = _unit(x), _unit(y)
+        x, y = unit(x), unit(y)
         # Parallel rows of different lengths differ in the last bits, and would not tie.
         return np.round(np.maximum(1.0 - np.einsum("nd,nd->n", x, y), 0.0) * GRID) / GRID
     if isinstance(distance, InnerProductDistance):
@@ -135,7 +135,8 @@ def between(x, y, distance):
     return np.asarray(ops.convert_to_numpy(distance.between(x, y)))
 
 
-def _unit(x):
+def unit(x):
+    """Rows of length 1 in float64; zero rows stay zero."""
     x = x.astype("float64")
     norms = np.sqrt(np.einsum("nd,nd->n", x, x))[:, None]
     return np.divide(x, norms, out=np.zeros_like(x), where=norms > 0)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_metric import distances
-from keras_metric.index import backends, matching, rows, storage
+from keras_metric.index import backends, files, matching, rows
 from keras_metric.index.items import Items
 from keras_metric.index.results import SearchResult
 
@@ -21,19 +21,29 @@ class Index:
     `"exact"` and `"faiss"` look through everything; `"usearch"` walks a graph (HNSW) where there are more than
     20,000 items and may then miss neighbours. A search among some of the items is always exact.
 
+    With `storage="int8"` or `"binary"` a search looks through codes of 8 bits or 1 bit for each number, and reads the
+    embeddings only of the candidates that it finds there. Distances stay exact, but a neighbour may be missed: see
+    `recall`. In memory the codes come on top of the embeddings; `save` and `load(path, mmap=True)` leave the
+    embeddings in the file, so that a quarter, or a 32nd, of their size is held (`nbytes`).
+
     Args:
-        distance: name or `Distance`. faiss and usearch have cosine, euclidean, squared_euclidean and inner_product.
+        distance: name or `Distance`. faiss, usearch, int8 and binary have cosine, euclidean, squared_euclidean and
+            inner_product.
         backend: "exact", "faiss" or "usearch"; the last two are extras.
+        storage: "float32", "int8" or "binary"; the last two with backend="exact".
+        rescore: candidates compared exactly, for each neighbour wanted, with int8 (default 4) or binary (default 40).
 
     Raises:
-        ValueError: for an unknown name, or a distance that the back end lacks.
+        ValueError: for an unknown name, or a distance that the back end or the storage lacks.
         ImportError: if the back end's package is not installed.
     """
 
-    def __init__(self, distance="cosine", backend="exact"):
+    def __init__(self, distance="cosine", backend="exact", storage="float32", rescore=None):
         self.distance = distances.get(distance)
         self.backend = backend
-        self._engine = backends.get(backend, self.distance)
+        self.storage = storage
+        self.rescore = rescore
+        self._engine = backends.get(backend, self.distance, storage, rescore)
         self._items = Items()
 
     def __len__(self):
@@ -41,8 +51,9 @@ class Index:
 
     def __repr__(self):
         name = distances.DISTANCES.name_of(self.distance) or self.distance
+        storage = "" if self.storage == "float32" else f", storage={self.storage!r}"
         return (
-            f"Index(distance={name!r}, backend={self.backend!r}): {len(self)} items of "
+            f"Index(distance={name!r}, backend={self.backend!r}{storage}): {len(self)} items of "
             f"{self._items.width or 0} dimensions"
         )
 
@@ -65,6 +76,16 @@ class Index:
     def payload(self):
         """List of N things, or None."""
         return None if self._items.payload is None else list(self._items.payload)
+
+    @property
+    def nbytes(self):
+        """Bytes in memory of embeddings and their codes; embeddings that stay in a file do not count."""
+        vectors = self._items.vectors
+        held = 0 if isinstance(vectors, np.memmap) else vectors.nbytes
+        if self.storage == "float32" or not len(self):
+            return held
+        codes = self._engine.codes_of(vectors)
+        return held + codes.rows.nbytes + codes.scaling.nbytes
 
     def add(self, embeddings, ids=None, labels=None, payload=None):
         """Adds rows; all of them, or none if anything is wrong.
@@ -158,6 +179,23 @@ class Index:
             else [[items.payload[place] for place in row] for row in places.tolist()],
         )
 
+    def recall(self, queries, k=10):
+        """The share of the true k nearest items that `search` finds, 1.0 for one that looks through everything.
+
+        An item as near as the true k-th counts as found. The whole index is searched exactly for it.
+
+        Args:
+            queries: (Q, D) numbers, Q >= 1; such as the index will be asked.
+            k: neighbours.
+        """
+        found, _ = self._nearest(queries, rows.whole(k, "k"), None, None)
+        if not len(found):
+            rows.fail("queries", "have one or more rows", "none")
+        exact = backends.get("exact", self.distance)
+        queries = rows.vectors(queries, "queries", self._items.width)
+        right, _ = exact.search(queries, self._items.vectors, found.shape[1], None)
+        return float(np.mean(found <= right[:, -1:]))
+
     def match(self, queries, threshold, by="nearest", k=10, labels=None, mask=None):
         """Who each query is; nobody, if nothing is within the threshold.
 
@@ -190,10 +228,14 @@ class Index:
             FileExistsError: if something else is there; nothing is written then.
             TypeError: if the payload does not fit into JSON.
         """
-        storage.save(path, self._items, self.distance, self.backend)
+        codes = None
+        if self.storage != "float32" and len(self):
+            codes = self._engine.codes_of(self._items.vectors)
+        settings = {"backend": self.backend, "storage": self.storage, "rescore": self.rescore}
+        files.save(path, self._items, self.distance, settings, codes)
 
     @classmethod
-    def load(cls, path, mmap=False, backend=None):
+    def load(cls, path, mmap=False, backend=None, storage=None):
         """Reads what `save` wrote.
 
         Args:
@@ -201,14 +243,21 @@ class Index:
             mmap: whether the embeddings stay in the file and are read as they are needed. Their check sum is not
                 looked at then, only their size.
             backend: another back end than the saved one.
+            storage: another storage than the saved one.
 
         Raises:
             FileNotFoundError: if there is no index.
             ValueError: if a file is missing, truncated or changed.
         """
-        items, distance, saved_backend = storage.load(path, mmap)
-        index = cls(distance, backend or saved_backend)
+        items, distance, saved, codes = files.load(path, mmap)
+        storage = storage or saved["storage"]
+        same = storage == saved["storage"]
+        index = cls(
+            distance, backend or saved["backend"], storage, saved["rescore"] if same else None
+        )
         index._items = items
+        if same and codes is not None:
+            index._engine.take(*codes)
         return index
 
     def _checked(self, embeddings, ids, labels, payload):

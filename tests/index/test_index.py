@@ -34,12 +34,16 @@ def between(name, x, y):
 
 EVERYWHERE = ("cosine", "euclidean", "squared_euclidean", "inner_product")
 ONLY_EXACT = ("angular", "manhattan", "chebyshev", "minkowski", "hamming", "snr")
+COMPRESSED = ("int8", "binary")
 ALL = [("exact", name) for name in (*EVERYWHERE, *ONLY_EXACT)] + [
-    (backend, name) for backend in ("faiss", "usearch") for name in EVERYWHERE
+    (backend, name) for backend in ("faiss", "usearch", *COMPRESSED) for name in EVERYWHERE
 ]
 
 
 def made(backend, distance="cosine"):
+    """An index of a back end, or of a storage."""
+    if backend in COMPRESSED:
+        return Index(distance, storage=backend)
     if backend != "exact":
         pytest.importorskip(backend)
     return Index(distance, backend)
@@ -70,7 +74,7 @@ def test_the_nearest_first_in_the_units_of_the_distance(backend, name):
         assert abs(found.distances[5, 0]) < 1e-3
 
 
-@pytest.mark.parametrize("backend", ["exact", "faiss"])
+@pytest.mark.parametrize("backend", ["exact", "faiss", *COMPRESSED])
 @pytest.mark.parametrize("name", EVERYWHERE)
 def test_ties_stand_in_the_order_of_adding(backend, name):
     index = made(backend, name)
@@ -146,7 +150,7 @@ def test_many_tiles_and_blocks(monkeypatch):
         assert found.ids.tolist() == [row[:12] for row in expected]
 
 
-@pytest.mark.parametrize("backend", ["exact", "faiss", "usearch"])
+@pytest.mark.parametrize("backend", ["exact", "faiss", "usearch", *COMPRESSED])
 def test_add_upsert_remove(backend):
     index = made(backend, "euclidean")
     assert len(index) == 0
@@ -187,8 +191,9 @@ def test_what_is_handed_in_and_out_is_no_window_into_the_index():
         index.vectors[0] = 1
 
 
-def test_filters():
-    index = Index("euclidean")
+@pytest.mark.parametrize("backend", ["exact", "faiss", "usearch", *COMPRESSED])
+def test_filters(backend):
+    index = made(backend, "euclidean")
     index.add(np.arange(8.0)[:, None], labels=["even", "odd"] * 4)
     found = index.search([[0.0]], k=3, labels="odd")
     assert found.ids.tolist() == [[1, 3, 5]]
@@ -286,6 +291,14 @@ def test_bad_indexes():
     for backend in ("faiss", "usearch"):
         with pytest.raises(ValueError, match="cosine.*inner_product.*manhattan.*backend='exact'"):
             Index("manhattan", backend)
+    with pytest.raises(ValueError, match="`storage` of Index.*float16"):
+        Index(storage="float16")
+    with pytest.raises(ValueError, match="storage='int8'.*manhattan.*storage='float32'"):
+        Index("manhattan", storage="int8")
+    with pytest.raises(ValueError, match="`backend` of Index must be 'exact'"):
+        Index(backend="faiss", storage="int8")
+    with pytest.raises(ValueError, match="`rescore`"):
+        Index(storage="int8", rescore=0)
 
 
 def test_a_missing_package_is_named(monkeypatch):

@@ -1,7 +1,7 @@
 """Indexes in folders: arrays and JSON, no pickle, and never half an index.
 
     PATH/index.json           what it is, its distance, and size and check sum of each file
-    PATH/data-1f2e3d4c/       vectors.npy, ids.npy, labels.npy, payload.json
+    PATH/data-1f2e3d4c/       vectors.npy, ids.npy, labels.npy, codes.npy, scaling.npy, payload.json
 
 Saving writes a new data folder and then exchanges `index.json`, which names it, in one step: whenever the process is
 killed, the folder holds a whole index, the old or the new one.
@@ -23,13 +23,19 @@ from keras_metric.index.items import Items
 FORMAT, FORMAT_VERSION = "keras_metric.index", 1
 HEAD = "index.json"
 FOLDER = re.compile(r"data-[0-9a-f]{8}")
-ARRAYS = ("vectors", "ids", "labels")
+ARRAYS = ("vectors", "ids", "labels", "codes", "scaling")
+SETTINGS = {"backend": "exact", "storage": "float32", "rescore": None}
 CHUNK = 1 << 20
 SUM = "checksum"
 
 
-def save(path, items, distance, backend):
-    """Writes an index; see `Index.save`."""
+def save(path, items, distance, settings, codes=None):
+    """Writes an index; see `Index.save`.
+
+    Args:
+        settings: values of `SETTINGS`.
+        codes: `codes.Codes`, or None.
+    """
     path = Path(path)
     name = DISTANCES.name_of(distance)
     if name is None:
@@ -55,10 +61,10 @@ def save(path, items, distance, backend):
             "format_version": FORMAT_VERSION,
             "folder": folder.name,
             "distance": {"name": name, "config": distance.get_config()},
-            "backend": backend,
+            **settings,
             "items": items.count,
             "dimensions": items.width,
-            "files": _write(folder, items, payload),
+            "files": _write(folder, _arrays_of(items, codes), payload),
         }
         unfinished = folder / HEAD
         unfinished.write_text(json.dumps(head, indent=2) + "\n", encoding="utf-8")
@@ -91,10 +97,16 @@ def _ours(entry):
     return entry.name == HEAD or FOLDER.fullmatch(entry.name)
 
 
-def _write(folder, items, payload):
+def _arrays_of(items, codes):
+    arrays = {"vectors": items.vectors, "ids": items.ids, "labels": items.labels}
+    if codes is not None:
+        arrays.update(codes=codes.rows, scaling=codes.scaling)
+    return arrays
+
+
+def _write(folder, arrays, payload):
     files = {}
-    for name in ARRAYS:
-        array = getattr(items, name)
+    for name, array in arrays.items():
         if array is not None:
             file = folder / f"{name}.npy"
             np.save(file, array, allow_pickle=False)
@@ -146,7 +158,7 @@ def _digest(content):
 
 
 def load(path, mmap=False):
-    """`(Items, distance, backend)` of a saved index; see `Index.load`."""
+    """Items, distance, settings, and the arrays of the codes or None, of a saved index; see `Index.load`."""
     path = Path(path)
     for attempt in range(3):
         head = _head(path)
@@ -174,7 +186,8 @@ def _head(path):
         raise _broken(path, f"{HEAD} is not of an index")
     if head.get("format_version") != FORMAT_VERSION:
         raise _broken(path, f"it has the format version {head.get('format_version')}, not 1")
-    missing = {"folder", "distance", "backend", "items", "dimensions", "files"} - set(head)
+    head = {**SETTINGS, **head}
+    missing = {"folder", "distance", "items", "dimensions", "files"} - set(head)
     # A name from a file must not lead out of the folder.
     if missing or not FOLDER.fullmatch(str(head["folder"])):
         raise _broken(path, f"{HEAD} is damaged")
@@ -197,15 +210,17 @@ def _read(path, head, mmap):
             _check(path, "payload.json", content, files["payload.json"])
             payload = json.loads(content)
         distance = DISTANCES.get(head["distance"]["name"], **head["distance"]["config"])
-        lengths = {len(one) for one in (*arrays.values(), payload or arrays["ids"])}
+        codes = [arrays.pop(name) for name in ("codes", "scaling") if name in arrays]
+        lengths = {len(one) for one in (*arrays.values(), *codes[:1], payload or arrays["ids"])}
         vectors = arrays["vectors"]
     except (KeyError, TypeError) as error:
         raise _broken(path, f"{HEAD} is damaged") from error
-    if lengths != {head["items"]} or vectors.ndim != 2:
+    if lengths != {head["items"]} or vectors.ndim != 2 or len(codes) == 1:
         raise _broken(path, "its files do not fit together")
+    settings = {name: head[name] for name in SETTINGS}
     if not head["items"]:
-        return Items(), distance, head["backend"]
-    return Items(payload=payload, **arrays), distance, head["backend"]
+        return Items(), distance, settings, None
+    return Items(payload=payload, **arrays), distance, settings, codes or None
 
 
 def _array(path, file, about, mapped):
