@@ -73,6 +73,12 @@ def hashes(folder):
     return found
 
 
+def changed(folder, content):
+    """Files that are missing or not as they were when the card `content` was written."""
+    now = hashes(folder)
+    return [name for name, digest in content["sha256"].items() if now.get(name) != digest]
+
+
 def _width(functions):
     return functions["embed"].get_concrete_function().structured_outputs["embedding"].shape[-1]
 

@@ -15,11 +15,14 @@ OWNER = "saved_model"
 def raw_inputs(encoder, preprocessing, input_signature, warmup):
     """The nest of `tf.TensorSpec`s that users hand to the exported model.
 
-    The first of these that is known: `input_signature`; the inputs of `preprocessing`, if it is a Keras model; the
-    arrays of `warmup`, if there is preprocessing; the inputs of the encoder.
+    The first of these that is known: `input_signature`; that of `preprocessing`, if it is a `tf.function` or an
+    `EncodedImages`; the inputs of `preprocessing`, if it is a Keras model; the arrays of `warmup`, if there is
+    preprocessing; the inputs of the encoder.
     """
     if input_signature is not None:
         nest = _unwrapped(input_signature)
+    elif _own_signature(preprocessing) is not None:
+        nest = _unwrapped(_own_signature(preprocessing))
     elif isinstance(preprocessing, keras.Model) and _knows_inputs(preprocessing):
         nest = encoders.input_signature(preprocessing, OWNER, "preprocessing")
     elif preprocessing is not None and warmup is not None:
@@ -27,6 +30,12 @@ def raw_inputs(encoder, preprocessing, input_signature, warmup):
     else:
         nest = encoders.input_signature(encoder, OWNER)
     return named(tree.map_structure(_spec, nest))
+
+
+def _own_signature(preprocessing):
+    if isinstance(preprocessing, keras.layers.Layer):
+        return None
+    return getattr(preprocessing, "input_signature", None)
 
 
 def _knows_inputs(model):

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops, tree
 
 from keras_metric import checks, distances
-from keras_metric.export import card, process, sources, specs, versions
+from keras_metric.export import card, cpp, process, sources, specs, versions
 
 BATCHES = (1, 2, 5, 16, 33)
 
@@ -26,6 +26,7 @@ class Verification:
         differences: largest difference found, by signature; relative to the largest entry where that is above 1.
         tolerance: the difference that was allowed.
         without: what the process without Keras reported.
+        in_cpp: what the C++ program reported, or None.
     """
 
     path: object
@@ -33,6 +34,7 @@ class Verification:
     differences: dict
     tolerance: float
     without: process.WithoutKeras
+    in_cpp: cpp.InCpp | None = None
 
     def __str__(self):
         blocked = " and ".join(name for name in ("keras", "keras_metric"))
@@ -42,16 +44,19 @@ class Verification:
             f"Batches of {', '.join(map(str, self.batches))} rows through every signature; "
             f"largest difference from the encoder (allowed: {self.tolerance:g}):",
         ]
-        lines += [f"  {name:<16}{value:.1e}" for name, value in self.differences.items()]
+        lines += [f"  {name:<22}{value:.1e}" for name, value in self.differences.items()]
+        if self.in_cpp:
+            lines.append(f"Also run from C++ ({self.in_cpp.compiler}), by its tag serve.")
         return "\n".join(lines)
 
 
-def verify(path, encoder, inputs, tolerance=1e-5, preprocessing=None, index=None):
+def verify(path, encoder, inputs, tolerance=1e-5, preprocessing=None, index=None, run_cpp=False):
     """Proves that an exported model gives what the encoder gives.
 
     Runs every signature on batches of 1 to 33 rows, in a new process in which `keras` and `keras_metric` cannot
     be imported, and compares: embeddings with those of `encoder` here; distances, similarities and decisions with
-    the distance and threshold of the model card; neighbours with a search through the whole corpus.
+    the distance and threshold of the model card; neighbours with a search through the whole corpus. Before that, every
+    file must have the hash that stands in the model card.
 
     Args:
         path: version folder, or its parent for the highest version.
@@ -61,18 +66,20 @@ def verify(path, encoder, inputs, tolerance=1e-5, preprocessing=None, index=None
         preprocessing: what was exported with the encoder. None compares with the encoder behind the preprocessing of
             the exported model itself, so that only what comes after it is proved.
         index: the exported `Index`, or its folder; None takes the embeddings out of the exported model.
+        run_cpp: whether to run the same calls also from C++ (see `run_in_cpp`) and compare what they give.
 
     Returns:
         `Verification`, which prints as a short report.
 
     Raises:
-        VerificationError: (a ValueError) if something differs by more; names the signature and the difference.
+        VerificationError: (a ValueError) if a file was changed, or something differs by more; names it.
         FileNotFoundError: if there is no SavedModel with a model card.
-        RuntimeError: if it cannot be loaded or run without Keras.
+        RuntimeError: if it cannot be loaded or run without Keras, or from C++.
     """
     tolerance = checks.number(tolerance, "tolerance", "verify", at_least=0)
     folder = versions.version_folder(path)
     about = card.read(folder)
+    _check_files(folder, about)
     encoder = sources.encoder_of(encoder, "verify")
     index = sources.index_of(index, "verify")
     nest = _nest_of(about, inputs)
@@ -95,8 +102,32 @@ def verify(path, encoder, inputs, tolerance=1e-5, preprocessing=None, index=None
             answers.setdefault(signature, []).append(outputs)
         ready = _ready(nest, batch, preprocessing, answers, about)
         _compare(checker, len(batch[0]), encoder, ready, answers, about, index, without.variables)
+    in_cpp = cpp.run_in_cpp(folder, calls) if run_cpp else None
+    if in_cpp:
+        _compare_cpp(checker, calls, without.outputs, in_cpp.outputs)
     sizes = tuple(len(batch[0]) for batch in batches)
-    return Verification(folder, sizes, checker.largest, tolerance, without)
+    return Verification(folder, sizes, checker.largest, tolerance, without, in_cpp)
+
+
+def _check_files(folder, about):
+    changed = card.changed(folder, about)
+    if changed:
+        raise VerificationError(
+            f"verify: {', '.join(changed[:3])} of {folder} is missing, or was changed after it was written. "
+            "Export the encoder again."
+        )
+
+
+def _compare_cpp(checker, calls, expected, found):
+    """Whether the calls gave the same in C++ as in the process without Keras."""
+    for (signature, inputs), there, here in zip(calls, expected, found, strict=True):
+        size, name = len(next(iter(inputs.values()))), f"{signature} in C++"
+        checker.equal(name, size, "outputs", sorted(here), sorted(there))
+        for output, x in there.items():
+            if x.dtype.kind == "f":
+                checker.close(name, size, here[output], x)
+            else:
+                checker.equal(name, size, output, here[output], x)
 
 
 def _nest_of(about, inputs):

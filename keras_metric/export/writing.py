@@ -53,7 +53,8 @@ def saved_model(
         distance: name or `Distance` of `similarity`.
         k: neighbours that `search` gives; at most the size of the index.
         input_signature: `tf.TensorSpec` of the raw inputs with its batch axis, or a list or dict of them; by default
-            those of a preprocessing Keras model, else, with preprocessing, those of `warmup`, else the encoder's.
+            those of a preprocessing `tf.function`, `EncodedImages` or Keras model, else, with preprocessing, those of
+            `warmup`, else the encoder's.
         overwrite: whether to replace the version if it is there.
         metrics: dict of figures for the model card.
 

@@ -1,3 +1,5 @@
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -29,6 +31,19 @@ def test_other_weights_are_found_out(encoder, written):
     kernel.assign(kernel + 1e-3)
     with pytest.raises(export.VerificationError, match="serving_default differs by"):
         export.verify(written, other, images(4))
+
+
+@pytest.mark.parametrize("name", ["variables/variables.data-00000-of-00001", "saved_model.pb"])
+def test_a_changed_or_missing_file_is_found_out(encoder, written, tmp_path, name):
+    copy = shutil.copytree(written, tmp_path / "1")
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(export.VerificationError, match=f"{name} of .* was changed"):
+        export.verify(copy, encoder, images(2))
+    (copy / name).write_bytes(content[:-9])
+    with pytest.raises(export.VerificationError, match=name):
+        export.verify(copy, encoder, images(2))
 
 
 def test_keras_and_the_library_cannot_be_imported_there(written):
