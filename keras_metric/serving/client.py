@@ -147,8 +147,11 @@ class Client:
 
     def signatures(self):
         """What the server says of its signatures: `Description` by name, asked once."""
+        return self._signatures_for(None)
+
+    def _signatures_for(self, signature):
         if self._descriptions is None:
-            self._descriptions = self._trying(None, self.transport.describe)
+            self._descriptions = self._trying(signature, self.transport.describe)
         return self._descriptions
 
     def close(self):
@@ -163,11 +166,12 @@ class Client:
 
     def _arrays(self, signature, *batches):
         """Checked arrays of one or, for `similarity`, two batches."""
-        found = self.signatures().get(signature)
+        known = self._signatures_for(signature)
+        found = known.get(signature)
         if found is None:
             raise RequestRefused(
                 f"The model {self.model!r} at {self.server} has no signature {signature!r}. "
-                f"It has {sorted(self.signatures())}." + _WAYS_OUT.get(signature, ""),
+                f"It has {sorted(known)}." + _WAYS_OUT.get(signature, ""),
                 self.server,
                 self.model,
                 signature,
@@ -194,7 +198,7 @@ class Client:
         return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
 
     def _request(self, signature, part):
-        found = self.signatures()[signature]
+        found = self._signatures_for(signature)[signature]
         rows = len(next(iter(part.values())))
         outputs = self._trying(
             signature, lambda left: self.transport.predict(signature, part, found, left)
@@ -226,7 +230,7 @@ class Client:
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     def _what(self, signature):
-        asked = "The signatures" if signature is None else f"{signature!r}"
+        asked = "The description" if signature is None else f"{signature!r}"
         return f"{asked} of the model {self.model!r} at {self.server} ({self.protocol})"
 
     def _error(self, refusal, signature, attempts):

@@ -122,8 +122,8 @@ def check_model(model, spec):
     version = spec.version.value if spec.HasField("version") else model.version
     if spec.name != model.name or version != model.version or spec.version_label:
         raise RequestProblem(
-            f"There is no model {spec.name!r}, version {version}{spec.version_label}. "
-            f"This serves {model.name!r}, version {model.version}.",
+            f"There is no model {spec.name!r}, version {spec.version_label or version}, here: "
+            f"this serves {model.name!r}, version {model.version}.",
             404,
         )
 

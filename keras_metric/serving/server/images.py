@@ -1,5 +1,6 @@
 """Encoded images: their size before they are decoded, and their pixels as a model takes them."""
 
+import math
 import struct
 
 import numpy as np
@@ -7,35 +8,91 @@ import tensorflow as tf
 
 from .problems import RequestProblem, shortened
 
-KINDS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
+KINDS = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"RIFF": "WebP",
+}
 
 
 def kind_of(data):
-    """PNG, JPEG, GIF or BMP by the first bytes, or None."""
-    return next((kind for magic, kind in KINDS.items() if data.startswith(magic)), None)
+    """PNG, JPEG, GIF, BMP or WebP by the first bytes, or None."""
+    kind = next((kind for magic, kind in KINDS.items() if data.startswith(magic)), None)
+    return None if kind == "WebP" and data[8:12] != b"WEBP" else kind
 
 
 def pixels_of(data):
-    """How many pixels an encoded image claims to have, read from its header alone; 0 for what is no image.
+    """How many pixels an encoded image claims to have, read from its headers alone; 0 for what is no image.
 
     Raises:
         RequestProblem: for a header that ends too early.
     """
     kind = kind_of(data)
+    if kind is None:
+        return 0
     try:
-        if kind == "PNG":
-            height, width = struct.unpack_from(">II", data, 16)
-        elif kind == "GIF":
-            height, width = struct.unpack_from("<HH", data, 6)
-        elif kind == "BMP":
-            height, width = (abs(side) for side in struct.unpack_from("<ii", data, 18))
-        elif kind == "JPEG":
-            height, width = (int(side) for side in tf.io.extract_jpeg_shape(data)[:2])
-        else:
-            return 0
-    except (struct.error, tf.errors.InvalidArgumentError) as error:
+        return _PIXELS[kind](data)
+    except (struct.error, IndexError, tf.errors.InvalidArgumentError) as error:
         raise RequestProblem(f"The {kind} image is damaged: its header gives no size.") from error
-    return height * width
+
+
+def _png(data):
+    width, height = struct.unpack_from(">II", data, 16)
+    return width * height
+
+
+def _jpeg(data):
+    height, width, _ = tf.io.extract_jpeg_shape(data).numpy().tolist()
+    return width * height
+
+
+def _bmp(data):
+    width, height = struct.unpack_from("<ii", data, 18)
+    return abs(width * height)
+
+
+def _webp(data):
+    if data[12:16] == b"VP8X":
+        sides = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
+    elif data[12:16] == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        sides = ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+    else:
+        sides = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+    return math.prod(sides)
+
+
+def _gif(data):
+    """All pictures of an animation: each may be larger than the first header says, and each is decoded."""
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    at = 13 + _colours(flags)
+    frames = pixels = 0
+    while at < len(data) and data[at] != 0x3B:
+        if data[at] == 0x2C:
+            own_width, own_height, flags = struct.unpack_from("<HHB", data, at + 5)
+            frames += 1
+            pixels += own_width * own_height
+            at = _after_blocks(data, at + 11 + _colours(flags))
+        elif data[at] == 0x21:
+            at = _after_blocks(data, at + 2)
+        else:
+            break
+    return max(pixels, frames * width * height, width * height)
+
+
+def _colours(flags):
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _after_blocks(data, at):
+    while at < len(data) and data[at]:
+        at += 1 + data[at]
+    return at + 1
+
+
+_PIXELS = {"PNG": _png, "JPEG": _jpeg, "GIF": _gif, "BMP": _bmp, "WebP": _webp}
 
 
 def check_pixels(encoded, largest):
@@ -63,7 +120,7 @@ def decoded(data, spec, pixel_range):
     """One encoded image as an array (height, width[, channels]) of the spec's size and dtype.
 
     Args:
-        data: bytes of a PNG, JPEG, GIF (its first picture) or BMP.
+        data: bytes of an image; of an animation its first picture.
         spec: `tf.TensorSpec` of the input, with its batch axis.
         pixel_range: what black and white become, for example (0, 255).
 
@@ -71,7 +128,7 @@ def decoded(data, spec, pixel_range):
         RequestProblem: for what is no such image, or a damaged one.
     """
     if kind_of(data) is None:
-        raise RequestProblem("The bytes are no PNG, JPEG, GIF or BMP image.", status=415)
+        raise RequestProblem("The bytes are no PNG, JPEG, GIF, BMP or WebP image.", status=415)
     channels = spec.shape[3] if spec.shape.rank == 4 else 1
     try:
         image = tf.io.decode_image(data, channels=channels, expand_animations=False)

@@ -159,6 +159,9 @@ class Handler(server.BaseHTTPRequestHandler):
         self.entered = self.app.gate.enter()
         if not super().parse_request():
             return False
+        if self.request_version == "HTTP/0.9":
+            self.send_error(400, "Bad request line: it has no version of HTTP.")
+            return False
         try:
             self.unread = self._length()
         except RequestProblem as problem:
@@ -275,6 +278,7 @@ class Handler(server.BaseHTTPRequestHandler):
     def send_error(self, code, message=None, explain=None):
         """What the base class refuses, as JSON."""
         self.close_connection = True
+        self.request_version = self.protocol_version  # the oldest one has no head
         text = message or explain or self.responses.get(code, ("Bad request",))[0]
         if code == 501:
             code, text = 405, f"The method {self.command} is not allowed."
@@ -322,9 +326,10 @@ class Handler(server.BaseHTTPRequestHandler):
         if found["name"] != model.name or (found["version"] or str(model.version)) != str(
             model.version
         ):
-            asked = found["name"] + (f", version {found['version']}" if found["version"] else "")
+            version = f", version {found['version']}," if found["version"] else ""
             raise RequestProblem(
-                f"There is no model {asked!r}. This serves {model.name!r}, version {model.version}.",
+                f"There is no model {found['name']!r}{version} here: "
+                f"this serves {model.name!r}, version {model.version}.",
                 404,
             )
         return found
