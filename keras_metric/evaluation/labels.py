@@ -79,8 +79,9 @@ def as_array(labels, name, owner):
                 return np.array(labels) if _multi_hot(labels) else _sets(labels, name, owner)
         return _checked(_from_list(labels), name, owner)
     if not isinstance(labels, np.ndarray):
-        kept = np.asarray(labels) if hasattr(labels, "__array__") else None
-        labels = ops.convert_to_numpy(labels) if kept is None else kept
+        # Tensors may lie on a device; a pandas column, for one, is an array of its own.
+        own = ops.is_tensor(labels) or not hasattr(labels, "__array__")
+        labels = ops.convert_to_numpy(labels) if own else np.asarray(labels)
     return _checked(labels, name, owner)
 
 

@@ -56,3 +56,45 @@ class VerificationResult(Figures):
         self.curve = curve
         self.pairs = pairs
         self.errors = dict(errors or {})
+
+
+class ClusteringResult(Figures):
+    """Figures of a clustering.
+
+    Attributes:
+        clusters: (N,) the cluster of each row.
+        algorithm: name of the scikit-learn class that found them.
+    """
+
+    def __init__(self, values, clusters, algorithm):
+        super().__init__(values)
+        self.clusters = clusters
+        self.algorithm = algorithm
+
+
+class ClassificationResult(Figures):
+    """Figures of classifiers on embeddings, named `classifier/figure`.
+
+    Attributes:
+        predictions: classifier → (N,) predicted labels of the rows that were tested.
+        per_class: classifier → {label: {"precision", "recall", "f1", "support"}}.
+    """
+
+    def __init__(self, values, predictions, per_class):
+        super().__init__(values)
+        self.predictions = predictions
+        self.per_class = per_class
+
+
+class OneShotResult(Figures):
+    """Figures of episodes: `accuracy`, and `low` and `high`, the ends of its confidence interval.
+
+    Attributes:
+        per_episode: (E,) accuracy of each episode.
+        predictions: (E, Q) what each query was taken for; None where episodes are not kept.
+    """
+
+    def __init__(self, values, per_episode, predictions=None):
+        super().__init__(values)
+        self.per_episode = per_episode
+        self.predictions = predictions
