@@ -319,16 +319,15 @@ class Handler(server.BaseHTTPRequestHandler):
             self.app.gate.release(size)
 
     def _model_path(self, path):
-        found = MODEL_PATH.fullmatch(parse.unquote(path))
+        found = MODEL_PATH.fullmatch(path)  # still quoted: a name may hold / and :
         model = self.app.model
         if found is None:
             raise RequestProblem("There is nothing at this address.", 404)
-        if found["name"] != model.name or (found["version"] or str(model.version)) != str(
-            model.version
-        ):
+        name = parse.unquote(found["name"])
+        if name != model.name or found["version"] not in (None, str(model.version)):
             version = f", version {found['version']}," if found["version"] else ""
             raise RequestProblem(
-                f"There is no model {found['name']!r}{version} here: "
+                f"There is no model {name!r}{version} here: "
                 f"this serves {model.name!r}, version {model.version}.",
                 404,
             )
