@@ -1,6 +1,7 @@
 """Charts of evaluation on Matplotlib axes that the caller owns; colours and type in one place."""
 
 import math
+import statistics
 
 import numpy as np
 
@@ -8,7 +9,6 @@ INK, MUTED, GRID, PAPER = "#24292f", "#57606a", "#d8dee4", "#ffffff"
 SAME, DIFFERENT, CURVE = "#2f6fbb", "#d97b1f", "#2f6fbb"
 TEXT = 9.5  # points
 POINTS = 600  # that a curve is drawn with
-BINS = 60
 
 
 def tidy(axes, title, x_label, y_label):
@@ -26,43 +26,33 @@ def tidy(axes, title, x_label, y_label):
         spine.set_color(GRID)
 
 
-def histogram(axes, same, different, threshold, unit):
+def histogram(axes, edges, same, different, threshold, unit):
     """Distances of same and of different pairs, each as a share of its kind, and the threshold between them.
 
     Args:
         axes: Matplotlib axes.
-        same, different: `PairSample`s.
+        edges: of the bins, (bins + 1,).
+        same, different: share of the kind in each bin, (bins,); NaN where there are no such pairs.
         threshold: distance up to which a pair counts as same; NaN: none is drawn.
         unit: name of the distance.
     """
     tidy(axes, "Distances of pairs", f"{unit} distance", "share of pairs")
     kinds = (
-        ("same class", same.distances, SAME, "-"),
-        ("different classes", different.distances, DIFFERENT, (0, (4, 1.5))),
+        ("same class", same, SAME, "-"),
+        ("different classes", different, DIFFERENT, (0, (4, 1.5))),
     )
-    edges = _edges(np.concatenate([same.distances, different.distances]))
-    for name, values, color, style in kinds:
-        if not len(values):
-            continue
-        shares = np.histogram(values, edges)[0] / len(values)
-        axes.stairs(shares, edges, fill=True, color=color, alpha=0.25)
-        axes.stairs(shares, edges, color=color, linewidth=1.6, linestyle=style, label=name)
+    for name, shares, color, style in kinds:
+        if np.isfinite(shares).all():
+            axes.stairs(shares, edges, fill=True, color=color, alpha=0.25)
+            axes.stairs(shares, edges, color=color, linewidth=1.6, linestyle=style, label=name)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(percent)
     axes.locator_params(axis="y", nbins=4)
     if math.isfinite(threshold):
-        axes.axvline(
-            threshold, color=INK, linewidth=1.2, linestyle=":", label=f"threshold {threshold:.3g}"
-        )
+        label = f"threshold {threshold:.3g}"
+        axes.axvline(threshold, color=INK, linewidth=1.2, linestyle=":", label=label)
     _legend(axes, "best")
-
-
-def _edges(values):
-    low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
-    if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
-        low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, BINS + 1)
 
 
 def roc(axes, verified):
@@ -97,6 +87,108 @@ def _nothing(axes):
         0.5, 0.5, "needs same and different pairs", transform=axes.transAxes,
         size=TEXT, color=MUTED, ha="center", va="center",
     )  # fmt: skip
+
+
+def det(axes, verified):
+    """Both kinds of error against each other, on axes on which two normal distributions give a straight line.
+
+    Args:
+        axes: Matplotlib axes.
+        verified: `VerificationResult`.
+    """
+    tidy(axes, "DET", "different pairs accepted (FAR)", "same pairs refused (FRR)")
+    if verified.curve is None:
+        return _nothing(axes)
+    curve, eer = verified.curve.thinned(POINTS), verified["eer"]
+    least = 0.2 / float(max(verified.curve.different, verified.curve.same))
+    ticks = [tick for tick in DET_TICKS if tick >= least]
+    low, high = min(ticks[0], 0.01), 0.6
+    far, frr = (_deviate(np.clip(rate, low / 3, 0.999)) for rate in (curve.far, curve.frr))
+    axes.plot(_deviate([low, high]), _deviate([low, high]), color=MUTED, linewidth=1, linestyle=":")
+    axes.plot(far, frr, color=CURVE, linewidth=2)
+    label = f"EER {100 * eer:.2f}%"
+    point = _deviate([np.clip(eer, low, high)])
+    axes.plot(point, point, "o", color=INK, markersize=5.5, label=label, linestyle="")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(_deviate(ticks), [percent(tick) for tick in ticks])
+    axes.set_xlim(*_deviate([low, high]))
+    axes.set_ylim(*_deviate([low, high]))
+    _legend(axes, "best")
+
+
+DET_TICKS = (1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5)
+
+
+def _deviate(rates):
+    normal = statistics.NormalDist()
+    return np.array([normal.inv_cdf(rate) for rate in rates])
+
+
+def hits(axes, ks, shares):
+    """Share of queries with a neighbour of their class among the first k.
+
+    Args:
+        axes: Matplotlib axes.
+        ks: rising whole numbers.
+        shares: hit@k for each.
+    """
+    tidy(axes, "hit@k", "neighbours k (log scale)", "queries with a hit")
+    axes.plot(ks, shares, "o-", color=CURVE, linewidth=2, markersize=4.5)
+    axes.set_xscale("log")
+    axes.set_xlim(ks[0] / 1.15, ks[-1] * 1.15)
+    axes.set_xticks(ks, [str(k) for k in ks])
+    axes.set_xticks([], minor=True)
+    low = min(shares)
+    axes.set_ylim(max(low - 0.25 * (1 - low) - 0.01, 0), 1.005)
+    axes.yaxis.set_major_formatter(percent)
+    axes.locator_params(axis="y", nbins=5)
+
+
+def classes_map(axes, points, codes, names, title):
+    """Places of embeddings in two dimensions, a colour and a mark a class; the larger classes carry their names.
+
+    Args:
+        axes: Matplotlib axes.
+        points: (N, 2).
+        codes: (N,) small integers.
+        names: of each code.
+        title: what the places are.
+    """
+    tidy(axes, title, "", "")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    present, counts = np.unique(codes, return_counts=True)
+    for number, code in enumerate(present):
+        some = points[codes == code]
+        color = HUES[number % len(HUES)]
+        mark = MARKS[number // len(HUES) % len(MARKS)]
+        axes.scatter(
+            *some.T, s=14, color=color, marker=mark, alpha=0.75, linewidths=0, rasterized=True
+        )
+    for code in present[np.argsort(-counts, kind="stable")][:NAMED]:
+        place = np.median(points[codes == code], axis=0)
+        label = axes.text(
+            *place, shortened(names[code], 16), size=TEXT, color=INK, weight="bold",
+            ha="center", va="center", parse_math=False,
+        )  # fmt: skip
+        label.set_bbox({"facecolor": PAPER, "alpha": 0.75, "edgecolor": "none", "pad": 1.2})
+
+
+HUES = (
+    "#3b7dd8", "#d97b1f", "#2f9e62", "#cf4a4a", "#8a63d2",
+    "#a0713c", "#d65fa8", "#7d8590", "#a8a020", "#1fa3b5",
+)  # fmt: skip
+MARKS = "os^Dv*PX"
+NAMED = 25
+
+
+def shortened(text, most):
+    """Text of at most so many characters, in one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def percent(value, _=None):

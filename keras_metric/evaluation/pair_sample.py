@@ -24,6 +24,26 @@ class PairSample(NamedTuple):
         return len(self.distances) == self.total
 
 
+def shares(same, different, bins=60):
+    """How the distances of each kind lie, in bins of equal width over both.
+
+    Args:
+        same, different: `PairSample`s.
+        bins: how many.
+
+    Returns:
+        edges (bins + 1,), and the share of the same pairs and of the different pairs in each bin; NaN for a kind of
+        which there is no pair.
+    """
+    both = np.concatenate([same.distances, different.distances])
+    low, high = both.min(), both.max()
+    if high - low <= 1e-12 * max(abs(low), abs(high)):
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, bins + 1)
+    counts = [np.histogram(one.distances, edges)[0] for one in (same, different)]
+    return edges, *(one / (one.sum() or np.nan) for one in counts)
+
+
 def sample(embeddings, codes, distance, limit=100_000, seed=0):
     """Distances of the pairs i < j of one class, and of those of two classes.
 

@@ -23,23 +23,27 @@ def as_images(images, owner):
     return images
 
 
-def to_pixels(images):
-    """Images as uint8, (n, H, W) or (n, H, W, 3 or 4).
+def span(images):
+    """The numbers that become black and white: those of the type, [0, 1] for numbers within it, or the extremes."""
+    if images.dtype == "uint8" or not images.size:
+        return 0.0, 255.0
+    known = images[np.isfinite(images)] if images.dtype.kind in "fV" else images
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
 
-    uint8 stays as it is, numbers within [0, 1] are stretched to 0…255, and of others the least becomes black and the
-    largest white.
+
+def to_pixels(images, within=None):
+    """Images as uint8, (n, H, W) or (n, H, W, 3 or 4).
 
     Args:
         images: (n, H, W), or (n, H, W, C) with C of 1, 3 or 4.
+        within: (black, white); None: `span(images)`.
     """
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
     if images.dtype == "uint8" or not images.size:
         return images.astype("uint8")
-    images = images.astype("float32")
-    known = images[np.isfinite(images)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    if low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    images = np.nan_to_num(images, nan=low, posinf=high, neginf=low)
-    return np.round((images - low) * (255 / ((high - low) or 1.0))).astype("uint8")
+    low, high = within or span(images)
+    images = np.nan_to_num(images.astype("float32"), nan=low, posinf=high, neginf=low)
+    shade = (np.clip(images, low, high) - low) / ((high - low) or 1.0)
+    return np.round(255 * shade).astype("uint8")

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_metric import checks, extras
 from keras_metric.evaluation import charts, pair_sample, rows
-from keras_metric.evaluation.charts import INK, MUTED, PAPER, TEXT
+from keras_metric.evaluation.charts import INK, MUTED, PAPER, TEXT, shortened
 from keras_metric.evaluation.labelled import labelled
 from keras_metric.evaluation.neighbors import neighbors
 from keras_metric.evaluation.pictures import as_images, to_pixels
@@ -57,7 +57,8 @@ def overview(
     figure = figure_module.Figure(figsize=(11, 6), dpi=150, facecolor=PAPER)
     _draw_neighbors(figure.add_axes((0.01, 0.07, 0.58, 0.91)), data, images, queries, k, seed)
     axes = figure.add_axes((0.66, 0.6, 0.315, 0.33))
-    charts.histogram(axes, same, different, verified["threshold"], data.unit)
+    shares = pair_sample.shares(same, different)
+    charts.histogram(axes, *shares, verified["threshold"], data.unit)
     charts.roc(figure.add_axes((0.66, 0.12, 0.315, 0.33)), verified)
     note = _footnote(data, same, different)
     figure.text(0.0145, 0.022, note, color=MUTED, size=TEXT - 0.5)
@@ -173,12 +174,6 @@ class _Tiles:
         self.axes.set_xlim(-0.08, self.FIRST + self.STEP * self.k)
         self.axes.set_ylim(self.top, -0.05)
         self.axes.set_anchor("NW")
-
-
-def shortened(text, most):
-    """Text of at most so many characters, in one line."""
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _footnote(data, same, different):

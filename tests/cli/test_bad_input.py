@@ -97,6 +97,11 @@ def test_a_data_set_that_is_not_there(command, tmp_path):
         (("train", "DATA", "--learning-rate", "nan"), "number > 0"),
         (("train", "DATA", "--resume", "--overwrite"), "not both"),
         (("evaluate", "model.keras"), "either DATA"),
+        (("evaluate", "model.keras", "DATA", "--report", "page.pdf"), "ends in .html"),
+        (
+            ("evaluate", "model.keras", "DATA", "--report", "p.html", "--output", "p.json"),
+            "give --output another path",
+        ),
         (("embed", "model.keras", "DATA"), "--output"),
         (("search", "gallery", "model.keras", "DATA", "-k", "0"), "whole number >= 1"),
         (("demo", "--epochs", "many"), "whole number >= 1"),

@@ -1,3 +1,4 @@
+import json
 import re
 import shlex
 import subprocess
@@ -34,6 +35,22 @@ def test_evaluate(command, npz, trained, tmp_path):
     assert code == 0, err
     assert re.search(r"this encoder +[01]\.\d{4}", out) and "raw inputs" in out
     assert (tmp_path / "figures.json").exists()
+
+
+def test_evaluate_writes_a_page(command, folder, trained, tmp_path):
+    page = tmp_path / "new" / "page.html"
+    figures = tmp_path / "figures.json"
+    code, out, err = command("evaluate", trained, folder, "--report", page, "--output", figures)
+    assert code == 0, err
+    assert out.splitlines()[-1] == f"Look at {page}"
+    told = json.loads(page.with_suffix(".json").read_text())
+    assert [one["name"] for one in sorted(told["classes"], key=lambda one: one["class"])] == [
+        "bar", "box", "disc",
+    ]  # fmt: skip
+    # The page says what the table says.
+    table = json.loads(figures.read_text())["encoder"]
+    assert {name: told["figures"][name]["value"] for name in table} == pytest.approx(table)
+    assert page.read_text().count("<img") > 36
 
 
 def test_embed(command, npz, trained, tmp_path):

@@ -1,0 +1,1 @@
+"""What `evaluation.report` is made of: findings, pictures of items, charts as SVG, and the page around them."""
