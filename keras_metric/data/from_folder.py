@@ -1,84 +1,174 @@
-"""P×K batches from a folder of images, one sub-folder a class."""
+"""P×K batches from a folder of images or sounds, one sub-folder a class."""
 
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import tensorflow as tf
 
 from keras_metric import checks, extras
-from keras_metric.data.pk_batches import pk_batches
+from keras_metric.data.folders import Files, folder_files
+from keras_metric.data.loading import load_image, load_sound, sides
+from keras_metric.data.pk_batches import prepared_pk_batches
+from keras_metric.data.readable import plain
+from keras_metric.data.report import few
+from keras_metric.data.split import split
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".tif", ".tiff")
+_OWNER = "from_folder"
 
 
-def from_folder(path, image_size=(64, 64), channels=3, **kwargs):
-    """P×K batches of the images of a folder, decoded once and held in memory as uint8.
-
-    For more images than fit into memory hand file paths and a loading `map_fn` to `pk_batches`.
+def from_folder(
+    path,
+    image_size=(64, 64),
+    channels=3,
+    *,
+    kind=None,
+    sound_length=None,
+    subset=None,
+    test_fraction=0.2,
+    split_by="class",
+    split_seed=0,
+    in_memory=True,
+    on_error="raise",
+    **kwargs,
+):
+    """P×K batches of the images or sounds of a folder.
 
     Args:
-        path: folder with one sub-folder a class; ids 0 … C−1 in the order of the sub-folders' names. Images of
-            deeper folders belong to the class on top; hidden files and files of other kinds are passed over.
-        image_size: height and width, or one number for both, to which images are resized (bilinear).
+        path: folder with one sub-folder a class; ids 0 … C−1 in the order of the sub-folders' names. Files of deeper
+            folders belong to the class on top; hidden files and files of other kinds are passed over.
+        image_size: height and width, or one number for both, to which images are resized (bilinear); uint8.
         channels: 1 (grey) or 3 (RGB).
+        kind: `"image"`, `"sound"` (16-bit WAV), or None for what is there.
+        sound_length: samples of a sound, float32 in [-1, 1]: longer ones are cut, shorter ones filled up with zeros.
+            None: of the longest, if `in_memory`.
+        subset: `"train"` or `"test"` of the folder; None: all of it.
+        test_fraction, split_by, split_seed: of `split`. By `"class"` the ids are numbered within the subset.
+        in_memory: False reads files while training instead of now (PNG, JPEG, GIF and BMP only).
+        on_error: "skip" leaves out files that cannot be read and classes without files; one warning and the report
+            (attribute `report`) list them.
         **kwargs: of `pk_batches`.
 
     Raises:
-        ValueError: for a folder without images, an empty class, and unreadable images, each by name.
+        ValueError: for a folder without files, an empty class, and unreadable files, each by name.
     """
-    x, y, _ = load_folder(path, image_size, channels)
-    return pk_batches(x, y, **kwargs)
+    files = _subset(folder_files(path, kind, on_error), subset, test_fraction, split_by, split_seed)
+    if not in_memory:
+        if kwargs.get("map_fn"):
+            raise ValueError(
+                f"{_OWNER} takes `map_fn` only with in_memory=True; hand paths to pk_batches instead."
+            )
+        load = _map_fn(files.kind, image_size, channels, sound_length)
+        return prepared_pk_batches(
+            [str(file) for file in files.paths],
+            files.ids,
+            _OWNER,
+            map_fn=load,
+            on_error=on_error,
+            **kwargs,
+        )
+    x, files, broken = _load(files, image_size, channels, sound_length, on_error)
+    empty = [(f"class {name!r}", "no files") for name in files.empty]
+    return prepared_pk_batches(
+        x, files.ids, _OWNER, on_error=on_error, already_skipped=empty + broken, **kwargs
+    )
 
 
-def load_folder(path, image_size=(64, 64), channels=3):
-    """`(images (N, height, width, channels) uint8, ids (N,), names of the classes)`; see `from_folder`."""
-    sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    height, width = (checks.whole(side, "image_size", "from_folder") for side in sides)
-    checks.choice(channels, "channels", "from_folder", (1, 3))
-    files, ids, names = folder_files(path)
-    x = np.empty((len(files), height, width, channels), "uint8")
-    broken = []
-    for row, file in enumerate(files):
+def load_folder(
+    path, image_size=(64, 64), channels=3, kind=None, sound_length=None, on_error="raise"
+):
+    """`(x, ids (N,), names of the classes)`, x images (N, height, width, channels) or sounds (N, samples).
+
+    For evaluation, or for `pairs` and `triplets`; for the arguments see `from_folder`.
+    """
+    files = folder_files(path, kind, on_error)
+    x, files, _ = _load(files, image_size, channels, sound_length, on_error)
+    return x, files.ids, files.names
+
+
+def _subset(files, subset, test_fraction, split_by, split_seed):
+    if checks.choice(subset, "subset", _OWNER, (None, "train", "test")) is None:
+        return files
+    rows = split(files.ids, test_fraction, split_by, seed=split_seed)[subset == "test"]
+    files = files.rows(rows)
+    if split_by == "item":
+        return files
+    present, ids = np.unique(files.ids, return_inverse=True)
+    return files._replace(ids=ids.astype("int64"), names=[files.names[i] for i in present])
+
+
+def _map_fn(kind, image_size, channels, sound_length):
+    if kind == "image":
+        return load_image(image_size, channels)
+    if sound_length is None:
+        raise ValueError(f"{_OWNER} needs `sound_length` with in_memory=False.")
+    return load_sound(sound_length)
+
+
+def _load(files: Files, image_size, channels, sound_length, on_error):
+    """Arrays of all files that can be read, those files, and `(file, reason)` of the others."""
+    checks.choice(on_error, "on_error", _OWNER, ("raise", "skip"))
+    if files.kind == "image":
+        height, width = sides(image_size, _OWNER)
+        checks.choice(channels, "channels", _OWNER, (1, 3))
+        extras.require("PIL.Image", extra="data")
+        x, broken = _read_all(files.paths, lambda file: _pixels(file, height, width, channels))
+    else:
+        x, broken = _read_all(files.paths, _samples)
+    if broken and on_error == "raise":
+        listed = few([f"{files.paths[row]} ({why})" for row, why in broken], between="; ")
+        raise ValueError(
+            f"{_OWNER} cannot read {len(broken)} of {len(files.paths)} {files.kind}s: {listed}. "
+            'Remove or replace them, or leave them out with on_error="skip".'
+        )
+    good = np.setdiff1d(np.arange(len(files.paths)), [row for row, _ in broken])
+    if not len(good):
+        raise ValueError(
+            f"{_OWNER} can read none of {len(files.paths)} files: {files.paths[0]} ({broken[0][1]}), …."
+        )
+    if files.kind == "sound":
+        x = _padded(x, sound_length)
+    return np.stack(x), files.rows(good), [(str(files.paths[row]), why) for row, why in broken]
+
+
+def _read_all(paths, read):
+    """What `read` gives for the files that it can read, and `(row, reason)` of the others."""
+
+    def attempt(file):
         try:
-            x[row] = _pixels(file, height, width, channels)
+            return read(file), None
         except Exception as error:  # Pillow raises many kinds for broken files
-            if isinstance(error, ImportError):
-                raise
-            broken.append(f"{file} ({error})")
-    if broken:
-        raise ValueError(
-            f"from_folder cannot read {len(broken)} of {len(files)} images: {'; '.join(broken[:5])}"
-            f"{'; …' if len(broken) > 5 else ''}. Remove or replace them."
-        )
-    return x, ids, names
+            return None, plain(error)
 
-
-def folder_files(path):
-    """`(files, ids, names)` of a folder with one sub-folder a class, everything in the order of names."""
-    path = Path(path)
-    if not path.is_dir():
-        raise ValueError(f"`path` of from_folder must be a folder. Received: {str(path)!r}.")
-    folders = sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
-    found = [
-        sorted(f for f in folder.rglob("*") if f.suffix.lower() in ENDINGS and f.name[0] != ".")
-        for folder in folders
-    ]
-    if not any(found):
-        raise ValueError(
-            f"from_folder finds no images in {str(path)!r}: it needs one sub-folder a class "
-            f"with files such as .png or .jpg."
-        )
-    empty = [folder.name for folder, files in zip(folders, found, strict=True) if not files]
-    if empty:
-        raise ValueError(
-            f"from_folder finds no images in the classes {empty} of {str(path)!r}. Fill or remove these folders."
-        )
-    ids = np.repeat(np.arange(len(folders), dtype="int64"), [len(files) for files in found])
-    return [file for files in found for file in files], ids, [folder.name for folder in folders]
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(attempt, paths))
+    broken = [(row, why) for row, (_, why) in enumerate(done) if why is not None]
+    return [content for content, why in done if why is None], broken
 
 
 def _pixels(file, height, width, channels):
-    image_module = extras.require("PIL.Image", extra="data")
-    with image_module.open(file) as image:
+    from PIL import Image
+
+    with Image.open(file) as image:
         image = image.convert("RGB" if channels == 3 else "L")
-        image = image.resize((width, height), image_module.Resampling.BILINEAR)
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
         return np.asarray(image).reshape(height, width, channels)
+
+
+def _samples(file):
+    with tf.device("/CPU:0"):
+        samples, rate = tf.audio.decode_wav(file.read_bytes())
+    return samples.numpy().mean(axis=1), int(rate)
+
+
+def _padded(sounds, length):
+    rates = {rate for _, rate in sounds}
+    if len(rates) > 1:
+        raise ValueError(
+            f"{_OWNER} finds sounds of different sampling rates: {sorted(rates)}. Bring them to one."
+        )
+    if length is None:
+        length = max(len(samples) for samples, _ in sounds)
+    padded = np.zeros((len(sounds), checks.whole(length, "sound_length", _OWNER)), "float32")
+    for target, (samples, _) in zip(padded, sounds, strict=True):
+        target[: len(samples)] = samples[:length]
+    return padded

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_metric import extras
-from keras_metric.data.pk_batches import pk_batches
+from keras_metric.data.pk_batches import prepared_pk_batches
 
 
 def from_tfds(name, split="train", *, x_key=None, y_key=None, data_dir=None, **kwargs):
@@ -24,7 +24,7 @@ def from_tfds(name, split="train", *, x_key=None, y_key=None, data_dir=None, **k
         ValueError: for a data set that is unknown or cannot be had, with what to do.
     """
     x, y = load_tfds(name, split, x_key, y_key, data_dir)
-    return pk_batches(x, y, **kwargs)
+    return prepared_pk_batches(x, y, "from_tfds", **kwargs)
 
 
 def load_tfds(name, split="train", x_key=None, y_key=None, data_dir=None):

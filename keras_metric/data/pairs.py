@@ -52,21 +52,32 @@ def pairs(
         ValueError: where no class has two examples (unless `positive_fraction` is 0) or there is only one class
             (unless it is 1).
     """
-    size = checks.whole(batch_size, "batch_size", _OWNER)
-    fraction = checks.number(positive_fraction, "positive_fraction", _OWNER, at_least=0, at_most=1)
-    x, chosen = prepare(
-        x, y, _OWNER, map_fn, on_error, group=group, hierarchy=hierarchy,
-        class_weights=class_weights, min_examples_per_class=min_examples_per_class,
+    return drawn_pairs(
+        x, y, _OWNER, batch_size, positive_fraction, seed, steps_per_epoch, map_fn, start_step, shard, on_error,
+        group=group, hierarchy=hierarchy, class_weights=class_weights,
+        min_examples_per_class=min_examples_per_class,
     )  # fmt: skip
+
+
+def drawn_pairs(
+    x, y, owner, batch_size, positive_fraction, seed, steps_per_epoch, map_fn, start_step, shard, on_error,
+    hard=None, **selection,
+):  # fmt: skip
+    """`pairs` under the name of its owner; `hard` makes `HardNegatives` of inputs, selection and seed."""
+    size = checks.whole(batch_size, "batch_size", owner)
+    fraction = checks.number(positive_fraction, "positive_fraction", owner, at_least=0, at_most=1)
+    seed = own_seed(seed, owner)
+    x, chosen = prepare(x, y, owner, map_fn, on_error, **selection)
     parts = round(fraction * _FINE)
     with tf.device("/CPU:0"):
-        draws = Draws(chosen, own_seed(seed, _OWNER), _OWNER)
+        draws = Draws(chosen, seed, owner)
         ids = tf.constant(chosen.table.ids)
     draws.need(positives=parts > 0, negatives=parts < _FINE)
+    hard = hard and hard(x, chosen, map_fn, seed)
     if steps_per_epoch is None:
         turns = -(-draws.full * _FINE // (parts * size)) if parts else 1
         steps_per_epoch = max(1, turns, len(chosen.table.order) // size)
-    steps = checks.whole(steps_per_epoch, "steps_per_epoch", _OWNER)
+    steps = checks.whole(steps_per_epoch, "steps_per_epoch", owner)
     slots = tf.range(size, dtype=tf.int64)
 
     def sampler(epoch, steps):
@@ -77,6 +88,8 @@ def pairs(
         turn = tf.where(positive, done + place, steps[:, None] * size - done + place - here)
         a_same, b_same = draws.positives(epoch, turn) if parts else (turn, turn)
         a_other, b_other = draws.negatives(epoch, turn) if parts < _FINE else (turn, turn)
+        if hard is not None and parts < _FINE:
+            b_other = hard.negatives(a_other, b_other, epoch, turn)
         a, b = tf.where(positive, a_same, a_other), tf.where(positive, b_same, b_other)
         return tf.concat([a, b], axis=1)
 
@@ -86,8 +99,10 @@ def pairs(
         return (a, b), tf.cast(y[:size] == y[size:], tf.int32)
 
     dataset = batches(
-        sampler, 2 * size, x, finish, steps, _OWNER,
+        sampler, 2 * size, x, finish, steps, owner,
         map_fn=map_fn, start_step=start_step, shard=shard,
     )  # fmt: skip
     dataset.report = chosen.report
+    if hard is not None:
+        dataset.hard_negatives = hard
     return dataset

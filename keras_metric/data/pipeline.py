@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_metric import checks
-from keras_metric.data.readable import named_errors
+from keras_metric.data.readable import loader, named_errors, namer
 from keras_metric.data.rows import gather
 
 _BLOCK_VALUES = (
@@ -27,7 +27,7 @@ def batches(sampler, width, x, finish, steps, owner, map_fn=None, start_step=0, 
         shard: `(index, count)`: of every `count` steps the one at `index`; None: all.
     """
     start_step = checks.whole(start_step, "start_step", owner, at_least=0)
-    index, count = _shard(shard, owner)
+    index, count = sharding(shard, owner)
     if steps < count:
         checks.fail("shard", owner, f"have at most {steps} workers, one a step", shard)
     steps //= count
@@ -39,7 +39,7 @@ def batches(sampler, width, x, finish, steps, owner, map_fn=None, start_step=0, 
             deterministic=True,
         )
     else:
-        data = named_errors(rows, width, x, map_fn, owner).map(finish)
+        data = named_errors(rows, width, loader(x, map_fn), namer(x), owner).map(finish)
     data = data.apply(tf.data.experimental.assert_cardinality(steps))
     options = tf.data.Options()
     # The only outside state is the number of the epoch, which the iterator's checkpoint holds by value.
@@ -47,7 +47,8 @@ def batches(sampler, width, x, finish, steps, owner, map_fn=None, start_step=0, 
     return data.with_options(options).prefetch(tf.data.AUTOTUNE)
 
 
-def _shard(shard, owner):
+def sharding(shard, owner):
+    """`(index, count)` of a worker; (0, 1) for None."""
     if shard is None:
         return 0, 1
     try:

@@ -75,19 +75,41 @@ def pk_batches(
         train = data.pk_batches(images, labels, classes_per_batch=8, examples_per_class=4, seed=1)
         encoder.fit(train, epochs=10)
     """
-    per_batch = checks.whole(classes_per_batch, "classes_per_batch", _OWNER)
-    examples = checks.whole(examples_per_class, "examples_per_class", _OWNER)
-    x, chosen = prepare(
-        x, y, _OWNER, map_fn, on_error, several=True, group=group, hierarchy=hierarchy,
-        class_weights=class_weights, min_examples_per_class=min_examples_per_class,
+    return prepared_pk_batches(
+        x, y, _OWNER, classes_per_batch, examples_per_class, steps_per_epoch, seed, map_fn, start_step, shard,
+        on_error=on_error, group=group, hierarchy=hierarchy, class_weights=class_weights,
+        min_examples_per_class=min_examples_per_class,
     )  # fmt: skip
+
+
+def prepared_pk_batches(
+    x,
+    y,
+    owner,
+    classes_per_batch=16,
+    examples_per_class=4,
+    steps_per_epoch=None,
+    seed=None,
+    map_fn=None,
+    start_step=0,
+    shard=None,
+    on_error="raise",
+    already_skipped=(),
+    **selection,
+):
+    """`pk_batches` for every function that ends in it, under its own name; see there."""
+    per_batch = checks.whole(classes_per_batch, "classes_per_batch", owner)
+    examples = checks.whole(examples_per_class, "examples_per_class", owner)
+    x, chosen = prepare(
+        x, y, owner, map_fn, on_error, several=True, already_skipped=already_skipped, **selection
+    )
     return batches_of(
-        x, chosen, per_batch, examples, steps_per_epoch, seed,
+        x, chosen, per_batch, examples, steps_per_epoch, seed, owner,
         map_fn=map_fn, start_step=start_step, shard=shard,
     )  # fmt: skip
 
 
-def batches_of(x, chosen, per_batch, examples, steps_per_epoch, seed, owner=_OWNER, **pipeline):
+def batches_of(x, chosen, per_batch, examples, steps_per_epoch, seed, owner, **pipeline):
     """P×K batches of prepared inputs and a `Selection`."""
     table = chosen.table
     classes = len(table.sizes)
@@ -129,7 +151,7 @@ def _class_sampler(chosen, per_batch, seed, owner):
     return class_order(len(chosen.table.sizes), per_batch, seed)
 
 
-def pk_sampler(chosen, per_batch, examples, seed, owner=_OWNER):
+def pk_sampler(chosen, per_batch, examples, seed, owner):
     """The pure function `(epoch, steps (M,)) → rows (M, P·K)`."""
     table, units = chosen.table, chosen.units
     starts, sizes = (table.starts, table.sizes) if units is None else (units.first, units.counts)

@@ -2,7 +2,7 @@
 
 from keras_metric import checks
 from keras_metric.data.labels import label_array
-from keras_metric.data.readable import unreadable
+from keras_metric.data.readable import loader, namer, try_one, unreadable
 from keras_metric.data.rows import as_rows
 from keras_metric.data.selection import select
 
@@ -21,10 +21,12 @@ def prepare(
     x, skipped = as_rows(x, _count(y, owner), owner, on_error)
     if on_error == "skip" and map_fn is not None:
         skipped = sorted(dict(skipped + unreadable(x, map_fn, _count(y, owner))).items())
-    chosen = select(y, owner, skipped=skipped, several=several, **selection)
-    report = chosen.report._replace(skipped=[*already_skipped, *chosen.report.skipped])
-    report.warn(owner)
-    return x, chosen._replace(report=report)
+    named = [*already_skipped, *((namer(x)(row), why) for row, why in skipped)]
+    chosen = select(y, owner, [row for row, _ in skipped], named, several=several, **selection)
+    chosen.report.warn(owner)
+    if map_fn is not None:
+        try_one(loader(x, map_fn), chosen.table.order[0], namer(x), owner)
+    return x, chosen
 
 
 def _count(y, owner):

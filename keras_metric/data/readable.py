@@ -1,34 +1,56 @@
 """What to do about rows that cannot be read: name them, or find and skip them."""
 
-import contextlib
-
 import numpy as np
 import tensorflow as tf
 
 from keras_metric.data.rows import gather
 
 
+def loader(x, map_fn):
+    """Function of a row number that gives what `map_fn` makes of the row."""
+
+    def load(row):
+        return map_fn(gather(x, row))
+
+    return load
+
+
+def namer(x):
+    """Function of a row number that says what messages call it: the file, if rows are single texts."""
+    texts = tf.is_tensor(x) and x.dtype == tf.string and x.shape.rank == 1
+
+    def name(row):
+        row = int(row)
+        return f"{x[row].numpy().decode(errors='replace')} in row {row}" if texts else f"row {row}"
+
+    return name
+
+
 def unreadable(x, map_fn, count):
     """`(row, reason)` of every row at which `map_fn` fails. Reads everything once, in parallel."""
-    rows = tf.data.Dataset.range(count)
-    read = rows.map(
-        lambda row: _after(row, map_fn(gather(x, row))), num_parallel_calls=tf.data.AUTOTUNE
-    )
-    good = list(read.ignore_errors().batch(4096).as_numpy_iterator())
+    load = loader(x, map_fn)
+
+    def row_and_sizes(row):
+        return row, _sizes(load(row))
+
+    def row_alone(row, _):
+        return row
+
+    read = tf.data.Dataset.range(count).map(row_and_sizes, num_parallel_calls=tf.data.AUTOTUNE)
+    good = list(read.ignore_errors().map(row_alone).batch(4096).as_numpy_iterator())
     bad = np.setdiff1d(np.arange(count), np.concatenate(good) if good else [])
-    return [(int(row), reason(x, map_fn, row) or "fails now and then") for row in bad]
+    return [(int(row), reason(load, row) or "fails now and then") for row in bad]
 
 
-def _after(row, loaded):
-    """The row, once everything loaded is there."""
-    with tf.control_dependencies(tf.nest.flatten(loaded)):
-        return tf.identity(row)
+def _sizes(loaded):
+    """Something small that cannot be had without loading everything."""
+    return [tf.size(part) for part in tf.nest.flatten(loaded)]
 
 
-def reason(x, map_fn, row):
-    """Why `map_fn` fails at a row, in one line; None if it does not."""
+def reason(load, element):
+    """Why `load` fails at an element, in one line; None if it does not."""
     try:
-        map_fn(gather(x, row))
+        load(element)
     except Exception as error:  # whatever a user's function raises
         return plain(error)
     return None
@@ -43,54 +65,75 @@ def plain(error):
     return " ".join(text.split()) or type(error).__name__
 
 
-def name_of(x, row):
-    """How messages call a row: the file, if rows are single texts, with its number."""
-    if tf.is_tensor(x) and x.dtype == tf.string and x.shape.rank == 1:
-        return f"{x[int(row)].numpy().decode(errors='replace')} (row {int(row)})"
-    return f"row {int(row)}"
+def named_errors(batches, width, load, name, owner):
+    """Loads the elements of batches in parallel and batches them again; a failure is told with name and reason.
 
-
-def named_errors(rows, width, x, map_fn, owner):
-    """Loads rows in parallel and batches them; a failure stops with the name of the row and the reason.
-
-    A row at which `map_fn` fails is dropped first, and found missing when its batch is put together: TensorFlow's own
-    message would say what was wrong with a file, but not with which.
+    An element at which `load` fails is dropped first, and found missing when its batch is put together: TensorFlow's
+    own message would say what is wrong with a file, but not with which.
 
     Args:
-        rows: dataset of row numbers (width,).
+        batches: dataset of nested tensors (width, …), such as row numbers.
+        width: elements a batch.
+        load: function of one element.
+        name: function of one element that says what messages call it.
+        owner: name of the public function.
+
+    Returns:
+        Dataset of `(loaded, batch)`.
     """
 
-    def numbered(batch):
-        slots = tf.range(width, dtype=tf.int64)
-        return slots, batch, tf.roll(batch, -1, axis=0), tf.roll(batch, 1, axis=0)
+    def moved(batch, by):
+        return tf.nest.map_structure(lambda a: tf.roll(a, by, axis=0), batch)
 
-    def load(slot, row, after, before):
-        return slot, row, after, before, map_fn(gather(x, row))
+    def numbered(number, batch):
+        slots = number * width + tf.range(width, dtype=tf.int64)
+        return slots, batch, moved(batch, -1), moved(batch, 1)
 
-    def explain(row):
-        with contextlib.suppress(Exception):
-            row = int(row)
-        why = reason(x, map_fn, row) or "it failed once and could be read on a second try"
-        return f"{owner} cannot read {name_of(x, row)}: {why}"
+    def explain(*flat):
+        element = tf.nest.pack_sequence_as(one, flat)
+        why = reason(load, element) or "it failed once and could be read on a second try"
+        return f"{owner} cannot read {name(element)}: {why}"
 
-    def whole(slots, batch, after, before, loaded):
-        count = tf.size(slots)
-        right = slots == tf.range(width, dtype=tf.int64)[:count]
-        complete = tf.reduce_all(right) & (count == width)
+    def whole(number, part):
+        slots, batch, after, before, loaded = part
+        start = number * width
+        right = slots == start + tf.range(tf.size(slots, tf.int64))
+        complete = tf.reduce_all(right) & (tf.size(slots) == width)
 
         def fail():
-            first = tf.reduce_sum(tf.cast(tf.math.cumprod(tf.cast(right, tf.int32)), tf.int32))
-            lost = tf.where(first > 0, after[tf.maximum(first - 1, 0)], before[0])
-            text = tf.py_function(lambda row: explain(row), [lost], tf.string)
+            first = tf.reduce_sum(tf.math.cumprod(tf.cast(right, tf.int32)))
+            place = tf.maximum(first - 1, 0)
+            flat = zip(tf.nest.flatten(after), tf.nest.flatten(before), strict=True)
+            lost = [tf.where(first > 0, a[place], b[0]) for a, b in flat]
+
+            def one_lost():
+                return tf.py_function(explain, lost, tf.string)
+
+            def all_lost():
+                return tf.constant(f"{owner} cannot read anything of a batch")
+
+            text = tf.cond(slots[0] < start + width, one_lost, all_lost)
             with tf.control_dependencies([tf.debugging.Assert(False, [text])]):
                 return tf.constant(False)
 
         with tf.control_dependencies([tf.cond(complete, lambda: True, fail)]):
-            loaded = tf.nest.map_structure(
-                lambda a: tf.ensure_shape(tf.identity(a), (width, *a.shape[1:])), loaded
+            return tf.nest.map_structure(
+                lambda a: tf.ensure_shape(tf.identity(a), (width, *a.shape[1:])), (loaded, batch)
             )
-        return loaded, tf.ensure_shape(batch, (width,))
 
-    data = rows.map(numbered).unbatch()
-    data = data.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return data.ignore_errors().batch(width).map(whole)
+    def loaded(slot, element, after, before):
+        return slot, element, after, before, load(element)
+
+    one = tf.nest.map_structure(lambda spec: 0, batches.element_spec)
+    data = batches.enumerate().map(numbered).unbatch()
+    data = data.map(loaded, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return data.ignore_errors().batch(width).enumerate().map(whole)
+
+
+def try_one(load, element, name, owner):
+    """Runs `load` once, so that one that never works says so at once and by name."""
+    try:
+        next(iter(tf.data.Dataset.from_tensors(element).map(load)))
+    except tf.errors.OpError as error:
+        why = reason(load, element) or plain(error)
+        raise ValueError(f"{owner} cannot read {name(element)}: {why}") from error

@@ -68,7 +68,7 @@ def _checked(array, count, owner):
     if not isinstance(array, np.ndarray):
         return array, []
     if array.dtype.kind == "O":
-        array = np.asarray([str(row) for row in array])
+        array = np.asarray([row if isinstance(row, bytes) else str(row) for row in array], object)
     return array, _not_finite(array)
 
 

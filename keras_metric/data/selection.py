@@ -7,6 +7,7 @@ import numpy as np
 from keras_metric import checks
 from keras_metric.data.labels import ClassTable, class_table, label_array, without_classes
 from keras_metric.data.report import Report
+from keras_metric.data.report import skipped as skipped_in_words
 
 _WHOLE = 1 << 31  # weights are kept as whole numbers with about this sum
 
@@ -39,23 +40,25 @@ class Selection(NamedTuple):
 def select(
     y,
     owner,
+    leave=(),
+    skipped=(),
     group=None,
     hierarchy=None,
     class_weights=None,
     min_examples_per_class=1,
-    skipped=(),
     several=False,
 ):
     """The `Selection` of labels; for the arguments see `pk_batches`.
 
     Args:
-        skipped: `(row, reason)` of rows that cannot be read and take no part.
+        leave: rows that take no part.
+        skipped: `(item, reason)` of what could not be read, for the report.
         several: whether rows may have several labels.
     """
     least = checks.whole(min_examples_per_class, "min_examples_per_class", owner)
     if hierarchy is not None and class_weights is not None:
         raise ValueError(f"{owner} takes `hierarchy` or `class_weights`, not both.")
-    table = class_table(y, owner, [row for row, _ in skipped], several)
+    table = class_table(y, owner, leave, several)
     weights = None if class_weights is None else _weights(class_weights, table, owner)
     keep = table.sizes >= least
     small = {
@@ -67,6 +70,7 @@ def select(
     if not keep.any():
         raise ValueError(
             f"{owner} has no class left: none of {len(keep)} has {least} or more examples and a weight above 0."
+            + (f" It skipped {skipped_in_words(skipped)}." if skipped else "")
         )
     parents = None if hierarchy is None else _parents(hierarchy, table, owner)
     if not keep.all():
@@ -79,7 +83,7 @@ def select(
     if weights is not None:
         weights = np.maximum(1, np.round(weights / weights.sum() * _WHOLE)).astype("int64")
     counts = dict(zip(table.names.tolist(), table.sizes.tolist(), strict=True))
-    report = Report(counts, small, [(f"row {row}", why) for row, why in skipped])
+    report = Report(counts, small, list(skipped))
     return Selection(table, units, parents, weights, report)
 
 

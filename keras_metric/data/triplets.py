@@ -49,21 +49,36 @@ def triplets(
     Raises:
         ValueError: where no class has two examples, or there is only one class.
     """
-    size = checks.whole(batch_size, "batch_size", _OWNER)
-    x, chosen = prepare(
-        x, y, _OWNER, map_fn, on_error, group=group, hierarchy=hierarchy,
-        class_weights=class_weights, min_examples_per_class=min_examples_per_class,
+    return drawn_triplets(
+        x, y, _OWNER, batch_size, seed, steps_per_epoch, map_fn, start_step, shard, on_error,
+        group=group, hierarchy=hierarchy, class_weights=class_weights,
+        min_examples_per_class=min_examples_per_class,
     )  # fmt: skip
+
+
+def drawn_triplets(
+    x, y, owner, batch_size, seed, steps_per_epoch, map_fn, start_step, shard, on_error,
+    hard=None, **selection,
+):  # fmt: skip
+    """`triplets` under the name of its owner; `hard` makes `HardNegatives` of inputs, selection and seed."""
+    size = checks.whole(batch_size, "batch_size", owner)
+    seed = own_seed(seed, owner)
+    x, chosen = prepare(x, y, owner, map_fn, on_error, **selection)
     with tf.device("/CPU:0"):
-        draws = Draws(chosen, own_seed(seed, _OWNER), _OWNER)
+        draws = Draws(chosen, seed, owner)
     draws.need(positives=True, negatives=True)
+    hard = hard and hard(x, chosen, map_fn, seed)
     if steps_per_epoch is None:
         steps_per_epoch = max(1, -(-draws.full // size), len(chosen.table.order) // size)
-    steps = checks.whole(steps_per_epoch, "steps_per_epoch", _OWNER)
+    steps = checks.whole(steps_per_epoch, "steps_per_epoch", owner)
     slots = tf.range(size, dtype=tf.int64)
 
     def sampler(epoch, steps):
-        return tf.concat(draws.triplets(epoch, steps[:, None] * size + slots), axis=1)
+        number = steps[:, None] * size + slots
+        anchor, positive, negative = draws.triplets(epoch, number)
+        if hard is not None:
+            negative = hard.negatives(anchor, negative, epoch, number)
+        return tf.concat([anchor, positive, negative], axis=1)
 
     def finish(inputs, rows):
         roles = tuple(
@@ -73,8 +88,10 @@ def triplets(
         return roles, tf.zeros((size,))
 
     dataset = batches(
-        sampler, 3 * size, x, finish, steps, _OWNER,
+        sampler, 3 * size, x, finish, steps, owner,
         map_fn=map_fn, start_step=start_step, shard=shard,
     )  # fmt: skip
     dataset.report = chosen.report
+    if hard is not None:
+        dataset.hard_negatives = hard
     return dataset
