@@ -14,7 +14,9 @@ import keras_metric
 from keras_metric import extras
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = {"data", "evaluation", "plots", "index", "serving", "all", "test", "dev"}
+EXTRAS = {
+    "all", "beam", "data", "dev", "evaluation", "index", "onnx", "plots", "qdrant", "serving", "test",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

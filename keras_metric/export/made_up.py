@@ -24,11 +24,12 @@ def made_up_inputs(path, rows=8, seed=0):
     rows = checks.whole(rows, "rows", "made_up_inputs")
     random = np.random.default_rng(seed)
     takes = card.read(versions.version_folder(path))["signatures"]["embed"]["inputs"]
-    batch = {name: _made_up(name, one, rows, random) for name, one in takes.items()}
+    batch = {name: made_up_input(name, one, rows, random) for name, one in takes.items()}
     return batch["inputs"] if set(batch) == {"inputs"} else batch
 
 
-def _made_up(name, one, rows, random):
+def made_up_input(name, one, rows, random):
+    """An array for one input, of which `one` tells shape and dtype."""
     shape = [one["shape"][0] or rows, *(side or 32 for side in one["shape"][1:])]
     if one["dtype"] == "string":
         raise ValueError(

@@ -191,7 +191,7 @@ def _ready(nest, batch, preprocessing, answers, about):
 
 
 def _compare(checker, size, encoder, ready, answers, about, index, corpus):
-    expected = _embed(encoder, ready)
+    expected = embed(encoder, ready)
     served = answers["embed"][0]["embedding"]
     for signature in ("serving_default", "embed"):
         checker.close(signature, size, answers[signature][0]["embedding"], expected)
@@ -200,7 +200,8 @@ def _compare(checker, size, encoder, ready, answers, about, index, corpus):
         _compare_neighbours(checker, size, served, answers, about, index, corpus)
 
 
-def _embed(encoder, ready):
+def embed(encoder, ready):
+    """Embeddings of an encoder here, float32, of inputs that it takes."""
     ready = tree.map_structure(_for_this_backend, ready)
     if isinstance(ready, dict) and isinstance(getattr(encoder, "input", None), list | tuple):
         names = [x.name for x in encoder.input]
