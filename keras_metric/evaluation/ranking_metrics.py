@@ -25,6 +25,7 @@ from keras_metric.evaluation.conventions import map_denominator, precision_denom
 
 AT_K = ("hit", "recall", "precision", "map", "ndcg", "mrr")
 WHOLE = ("map@r", "r_precision", "mrr")
+FIRST_LOOK = 32  # ranks in which `mrr` looks for the first hit, before it counts what is nearer
 
 
 class RankingMetric:
@@ -45,7 +46,9 @@ class RankingMetric:
         """How many ranks must be known of queries with `relevant` (Q,) relevant items."""
         if self.k:
             return np.full(len(relevant), self.k)
-        return relevant if self.family in ("map@r", "r_precision") else np.ones_like(relevant)
+        if self.family == "mrr":
+            return np.full(len(relevant), FIRST_LOOK)
+        return relevant
 
 
 def parse(names, owner="retrieval"):

@@ -1,19 +1,27 @@
 """The nearest of each query, exactly and in a stated order, from a tile of scores."""
 
+import functools
+
 import numpy as np
 
 TIES = ("order", "optimistic", "pessimistic")
 
-MEMORY = 2**28  # bytes that all tiles at work take together, about
+MEMORY = (
+    2**28
+)  # bytes that all tiles at work take together, about; four times as much for wide galleries
+FEW = 64  # a matrix product of fewer rows reads the gallery more often than it should
+SORTED = 45  # bytes that a score takes while it is sorted
+PIECE = 2**26  # bytes of what is sorted at once, unless one row alone has more
 SAMPLE = 4096  # scores of a row that its bound is guessed from
 NOTHING = np.uint64(2**64 - 1)
 
 
-def tile_rows(columns, depth, workers=1):
-    """Queries in a tile, so that the tiles of all workers and what is sorted of them stay within MEMORY."""
+def tile_rows(columns, depth, workers=1, itemsize=4):
+    """Queries in a tile, so that the tiles of all workers and what is sorted of them stay within bounds."""
     sorted_share = min(1.0, 1.3 * depth / columns + 0.01) if depth * 2 < columns else 1.0
-    rows = int(MEMORY / (workers * columns * (6 + 40 * sorted_share)))
-    return max(min(rows, 1024), 1)
+    row = workers * columns * (itemsize + 1.5 + SORTED * sorted_share)
+    rows = max(MEMORY / row, min(4 * MEMORY / row, FEW))
+    return int(max(min(rows, 1024), 1))
 
 
 def nearest(tile, depth, favour=None):
@@ -33,27 +41,54 @@ def nearest(tile, depth, favour=None):
     if depth * 2 >= width:
         columns = np.broadcast_to(np.arange(width), tile.shape)
         return _sorted(tile, columns, np.full(n, width), depth, favour)
-    flat, counts = _candidates(tile, depth)
-    starts = np.repeat(np.arange(n) * width, counts)
-    return _sorted(tile.reshape(-1)[flat], flat - starts, counts, depth, favour)
+    mask, counts = _candidates(tile, depth)
+    found = []
+    for first, last in _pieces(counts):
+        flat = _places(mask[first:last])
+        own = counts[first:last]
+        starts = np.repeat(np.arange(last - first) * width, own)
+        scores = tile[first:last].reshape(-1)[flat]
+        found.append(_sorted(scores, flat - starts, own, depth, _from_row(favour, first)))
+    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+
+
+def _pieces(counts):
+    """Runs of rows that are sorted together: all of them, but where there are too many candidates, as with ties."""
+    first, total = 0, 0
+    for row, count in enumerate(counts.tolist()):
+        if row > first and (total + count) * SORTED > PIECE:
+            yield first, row
+            first, total = row, 0
+        total += count
+    yield first, len(counts)
+
+
+def _from_row(favour, first):
+    return favour and (lambda rows, columns: favour(rows + first, columns))
 
 
 def _candidates(tile, depth):
-    """Flat places of all scores up to a bound that at least `depth` scores of the row do not exceed."""
+    """Mask of all scores up to a bound that at least `depth` scores of the row do not exceed, and how many."""
     n, width = tile.shape
-    step = max(width // SAMPLE, 1)
-    sample = np.ascontiguousarray(tile[:, ::step])
-    expected = depth / step
-    # Far enough above the expected place that the bound is too low in hardly any row.
-    place = int(expected + 4 * np.sqrt(expected) + 4) if step > 1 else depth - 1
-    place = min(place, sample.shape[1] - 1)
+    sample, place = tile, depth - 1
+    if width > SAMPLE:
+        sample = np.take(tile, _sample(width, SAMPLE), axis=1)
+        expected = depth * SAMPLE / width
+        # Far enough above the expected place that the bound is too low in hardly any row.
+        place = min(int(expected + 4 * np.sqrt(expected) + 4), SAMPLE - 1)
     bound = np.partition(sample, place, axis=1)[:, place]
     mask = tile <= bound[:, None]
     counts = np.count_nonzero(mask, axis=1)
     for row in np.flatnonzero(counts < depth):
         mask[row] = tile[row] <= np.partition(tile[row], depth - 1)[depth - 1]
         counts[row] = np.count_nonzero(mask[row])
-    return _places(mask), counts
+    return mask, counts
+
+
+@functools.lru_cache(maxsize=8)
+def _sample(width, number):
+    # By chance: at equal steps, a gallery in which the classes take turns would show only some of them.
+    return np.sort(np.random.default_rng(0).choice(width, number, replace=False))
 
 
 def _places(mask):

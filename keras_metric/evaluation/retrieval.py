@@ -205,7 +205,8 @@ def _processors():
 def _split(waiting, depths, scores, workers):
     start = 0
     while start < len(waiting):
-        n = ranks.tile_rows(scores.columns, int(depths[waiting[start]]), workers)
+        depth = int(depths[waiting[start]])
+        n = ranks.tile_rows(scores.columns, depth, workers, scores.dtype.itemsize)
         yield waiting[start : start + n]
         start += n
 

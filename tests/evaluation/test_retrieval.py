@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from keras_metric import distances
-from keras_metric.evaluation import RetrievalResult, ranks, retrieval, scores
+from keras_metric.evaluation import RetrievalResult, ranking_metrics, ranks, retrieval, scores
 from tests.evaluation import reference
 
 METRICS = (
@@ -197,6 +197,15 @@ def test_ties(ties, distance):
     assert_same(retrieval(x, labels, metrics=METRICS, distance=distance, ties=ties), expected)
 
 
+@pytest.mark.parametrize("ties", ["order", "optimistic", "pessimistic"])
+def test_a_first_hit_far_down(ties, monkeypatch):
+    # Beyond the ranks that are looked at first, what is nearer is counted instead of sorted.
+    monkeypatch.setattr(ranking_metrics, "FIRST_LOOK", 1)
+    x, labels = whole_numbers()
+    expected = reference.retrieval(x, labels, metrics=["mrr"], distance="manhattan", ties=ties)
+    assert_same(retrieval(x, labels, metrics="mrr", distance="manhattan", ties=ties), expected)
+
+
 def test_ties_are_bounded():
     x, labels = whole_numbers()
     worst, plain, best = (
@@ -363,8 +372,9 @@ def test_large_sets_in_float32(monkeypatch, classes):
     # Whole numbers are exact in float32 too, so every tie must be one.
     monkeypatch.setattr(scores, "SMALL", 0)
     monkeypatch.setattr(ranks, "SAMPLE", 32)  # bounds are guessed from few scores
+    monkeypatch.setattr(ranks, "PIECE", 2**14)  # and a few rows are sorted at once
     random = np.random.default_rng(6)
-    x, labels = random.integers(-3, 4, (400, 6)).astype("float32"), np.arange(400) % classes
+    x, labels = random.integers(-3, 4, (240, 6)).astype("float32"), np.arange(240) % classes
     for ties in ranks.TIES:
         options = dict(metrics=METRICS, distance="euclidean", ties=ties)
         expected = _by_numpy(x, labels, ties)
@@ -546,3 +556,34 @@ def test_progress_speaks_only_when_asked(capsys):
     assert capsys.readouterr().out == ""
     retrieval(x, labels, progress=True)
     assert "30/30" in capsys.readouterr().out
+
+
+# -- bounded memory ------------------------------------------------------------------------------------------------
+
+
+def test_ties_of_everything_take_no_more_memory(monkeypatch):
+    # Collapsed embeddings make every item a candidate for every rank: they are sorted a few rows at a time.
+    monkeypatch.setattr(scores, "SMALL", 0)
+    monkeypatch.setattr(ranks, "SAMPLE", 64)
+    monkeypatch.setattr(ranks, "PIECE", 2000 * ranks.SORTED)
+    seen = []
+    plain = ranks._sorted
+    monkeypatch.setattr(ranks, "_sorted", lambda *args: seen.append(len(args[0])) or plain(*args))
+    labels = np.arange(1000) % 200
+    result = retrieval(np.ones((1000, 4)), labels, metrics=("hit@1", "mrr"))
+    assert max(seen) <= 2048 and len(seen) >= 500
+    # Before row 4 of class c come rows 0 … c − 1 of the first turn, so its hit is at rank c + 1.
+    np.testing.assert_allclose(result.per_query["mrr"][800:], 1 / (1 + np.arange(200)))
+
+
+def test_tiles_fit_the_memory():
+    for columns, depth, workers, itemsize in (
+        (60_000, 6000, 2, 4),
+        (20_000, 2000, 8, 8),
+        (10**6, 20, 2, 4),
+        (10**7, 10, 2, 4),
+    ):
+        rows = ranks.tile_rows(columns, depth, workers, itemsize)
+        assert 1 <= rows <= 1024
+        assert rows * columns * itemsize * workers <= 4 * ranks.MEMORY
+    assert ranks.tile_rows(10**6, 20, 2) == ranks.FEW  # wide enough for a fast product
