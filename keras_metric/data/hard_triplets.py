@@ -41,7 +41,7 @@ def hard_triplets(
             nearest positive by this much, in units of the distance; it may be negative. None: all count.
         distance: `"cosine"` or `"euclidean"`.
         seed, steps_per_epoch, map_fn, start_step, shard, group, class_weights, min_examples_per_class, on_error: of
-            `triplets`. Hard negatives are of other groups as well. With `RefreshHardNegatives` leave augmentation to the
+            `triplets`. Hard negatives are of other groups too. With `RefreshHardNegatives` leave augmentation to the
             model: `map_fn` also loads what is embedded.
 
     Returns:

@@ -7,9 +7,12 @@ from keras_metric.layers.embedding_distance import EmbeddingDistance
 from keras_metric.layers.generalized_mean_pooling import GeneralizedMeanPooling
 from keras_metric.layers.learned_boundary import LearnedBoundary
 from keras_metric.layers.learned_scale import LearnedScale
+from keras_metric.layers.log_mel_spectrogram import LogMelSpectrogram
 from keras_metric.layers.mahalanobis_metric import MahalanobisMetric
+from keras_metric.layers.median_denoise import MedianDenoise
 from keras_metric.layers.normalize import Normalize
 from keras_metric.layers.proxy_similarity import ProxySimilarity
+from keras_metric.layers.standardize import Standardize
 from keras_metric.layers.towers import JoinBatches, StackTowers
 
 get = LAYERS.get
@@ -23,9 +26,12 @@ __all__ = [
     "JoinBatches",
     "LearnedBoundary",
     "LearnedScale",
+    "LogMelSpectrogram",
     "MahalanobisMetric",
+    "MedianDenoise",
     "Normalize",
     "ProxySimilarity",
     "StackTowers",
+    "Standardize",
     "get",
 ]

@@ -247,7 +247,12 @@ def test_unreadable_records_are_named_or_skipped(records):
         data.from_tfrecords(records / "part-*", parse)
     with pytest.warns(UserWarning, match="skipped 2 unreadable"):
         dataset = data.from_tfrecords(
-            records / "part-*", parse, on_error="skip", classes_per_batch=3, seed=1
+            records / "part-*",
+            parse,
+            on_error="skip",
+            steps_per_epoch=20,
+            classes_per_batch=3,
+            seed=1,
         )
     rows = {int(row) for x, _ in drained(dataset) for row in x["row"]}
     assert {30, 31} <= rows and 23 not in rows
