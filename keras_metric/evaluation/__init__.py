@@ -3,10 +3,24 @@
 import importlib
 
 from keras_metric.evaluation import plots
+from keras_metric.evaluation.bootstrap import (
+    Interval,
+    bootstrap_pairs,
+    bootstrap_retrieval,
+    bootstrap_verification,
+)
+from keras_metric.evaluation.calibration import (
+    ProbabilityCalibration,
+    calibrate_probability,
+    calibrate_threshold,
+)
 from keras_metric.evaluation.classification import classification
 from keras_metric.evaluation.clustering import clustering
+from keras_metric.evaluation.folds import FoldsResult, verification_folds
 from keras_metric.evaluation.omniglot import OmniglotRuns, omniglot_runs
 from keras_metric.evaluation.one_shot import few_shot, one_shot
+from keras_metric.evaluation.opis import OpisResult, opis
+from keras_metric.evaluation.report import report
 from keras_metric.evaluation.results import (
     ClassificationResult,
     ClusteringResult,
@@ -15,23 +29,37 @@ from keras_metric.evaluation.results import (
     VerificationResult,
 )
 from keras_metric.evaluation.retrieval import retrieval
+from keras_metric.evaluation.roc import RocCurve
 from keras_metric.evaluation.verification import verification, verification_from_embeddings
 
 __all__ = [
     "ClassificationResult",
     "ClusteringResult",
+    "FoldsResult",
+    "Interval",
     "OmniglotRuns",
     "OneShotResult",
+    "OpisResult",
+    "ProbabilityCalibration",
     "RetrievalResult",
+    "RocCurve",
     "VerificationResult",
+    "bootstrap_pairs",
+    "bootstrap_retrieval",
+    "bootstrap_verification",
+    "calibrate_probability",
+    "calibrate_threshold",
     "classification",
     "clustering",
     "few_shot",
     "omniglot_runs",
     "one_shot",
+    "opis",
     "plots",
+    "report",
     "retrieval",
     "verification",
+    "verification_folds",
     "verification_from_embeddings",
 ]
 

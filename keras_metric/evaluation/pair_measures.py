@@ -7,9 +7,9 @@ import numpy as np
 from keras import ops
 
 from keras_metric import distances
-from keras_metric.evaluation.scores import unit_rows
 
 BLOCK = 64  # rows and columns come in multiples of it
+ROUNDING = 16  # rows whose distance is not more than so many roundings of a product are equal
 CHUNK = 2**21  # pairs at a time for distances that are no matrix product
 
 
@@ -23,9 +23,9 @@ def measure_of(x, distance, dtype):
     """
     kind = type(distance)
     if kind is distances.CosineDistance:
-        return Products(unit_rows(x.astype("float64")), dtype, _from_cosine, (0.0, 2.0))
+        return Cosines(x, dtype, _from_cosine, (0.0, 2.0))
     if kind is distances.AngularDistance:
-        return Products(unit_rows(x.astype("float64")), dtype, _from_angle, (0.0, np.pi))
+        return Cosines(x, dtype, _from_angle, (0.0, np.pi))
     if kind is distances.InnerProductDistance:
         most = float(np.square(x, dtype="float64").sum(axis=1).max())
         return Products(x, dtype, _negative, (-most, most))
@@ -67,8 +67,35 @@ class Products:
         return self.finish(self._products(start, stop))
 
     def _products(self, start, stop):
-        left = self.x[start : start + _padded(stop - start)]
+        # A copy, since NumPy multiplies a matrix with its own transpose in another way, which rounds otherwise.
+        left = self.x[start : start + _padded(stop - start)].copy()
         return np.matmul(left, self.x[start:].T)[: stop - start, : self.rows - start]
+
+
+class Cosines(Products):
+    """Distances that follow from x · xᵀ / (|x| |x|ᵀ): products of whole numbers stay whole, and their ties exact."""
+
+    def __init__(self, x, dtype, finish, bounds):
+        x = x.astype("float64")
+        largest = np.abs(x).max(axis=1, keepdims=True)
+        x /= np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1))))
+        super().__init__(x, dtype, finish, bounds)
+        lengths = np.zeros(len(self.x))
+        lengths[: self.rows] = np.sqrt((x * x).sum(axis=1))
+        self.inverse = (1 / np.where(lengths > 0, lengths, np.inf)).astype(dtype)
+
+    def reorder(self, order):
+        """Puts the rows in another order."""
+        super().reorder(order)
+        self.inverse[: self.rows] = self.inverse[order]
+
+    def tile(self, start, stop):
+        """As in `Products`."""
+        tile = self._products(start, stop)
+        # Multiplied with each other first, so that the pair (x, y) rounds as (y, x) does.
+        tile *= self.inverse[start:stop, None] * self.inverse[None, start : self.rows]
+        tile[tile > 1 - ROUNDING * np.finfo(tile.dtype).eps] = 1
+        return self.finish(tile)
 
 
 class SquaredSums(Products):
@@ -96,9 +123,10 @@ class SquaredSums(Products):
         """As in `Products`."""
         tile = self._products(start, stop)
         tile *= -2
-        tile += self.squares[start : self.rows]
-        tile += self.squares[start:stop, None]
-        np.maximum(tile, 0, out=tile)
+        both = self.squares[start:stop, None] + self.squares[None, start : self.rows]
+        tile += both
+        both *= ROUNDING * np.finfo(tile.dtype).eps
+        tile[tile < both] = 0
         return np.sqrt(tile, out=tile) if self.root else tile
 
 

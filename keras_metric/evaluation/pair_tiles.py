@@ -42,7 +42,7 @@ class PairTiles:
 
     def split(self):
         """Distances of all same pairs and of all different pairs, two vectors."""
-        parts = list(self._for_each_tile(self._split_tile))
+        parts = list(self.each(self._split_tile))
         return tuple(np.concatenate([part[side] for part in parts]) for side in (0, 1))
 
     def histograms(self):
@@ -51,7 +51,7 @@ class PairTiles:
         scale = BINS / ((high - low) or 1.0)
         largest = high
         every, same = np.zeros(BINS, "int64"), np.zeros(BINS, "int64")
-        for tile_every, tile_same, most in self._for_each_tile(
+        for tile_every, tile_same, most in self.each(
             lambda start, stop: self._count_tile(start, stop, low, scale)
         ):
             every += tile_every
@@ -62,7 +62,17 @@ class PairTiles:
         edges[-1] = largest
         return edges, same, every - same
 
-    def _for_each_tile(self, work):
+    def labelled_tile(self, start, stop):
+        """Distances (n, m), which of them are pairs i < j, which are same, and the classes of rows and columns."""
+        tile, pairs, same = self._tile(start, stop)
+        wide = np.ones((2, *tile.shape), bool)
+        wide[1] = False
+        wide[0, :, : pairs.shape[1]] = pairs
+        wide[1, :, : same.shape[1]] = same
+        return tile, *wide, self.codes[start:stop], self.codes[start:]
+
+    def each(self, work):
+        """Results of `work(start, stop)` for tiles of rows, in order."""
         tiles = list(self._ranges())
         if not self.measure.parallel:
             return (work(*tile) for tile in tiles)

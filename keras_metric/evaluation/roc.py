@@ -18,18 +18,31 @@ class RocCurve:
     Points within a straight horizontal or vertical run of the curve are left out; nothing depends on them.
 
     Attributes:
-        thresholds: (T,) rising float64; a distance equal to the threshold is accepted.
+        thresholds: (T,) rising float64, each a distance; one equal to the threshold is accepted.
         accepted_same, accepted_different: (T,) how many pairs (or what weight) each threshold accepts.
         same, different: how many there are.
+        following: (T,) the next distance above each threshold, or None if not known.
+        exact: whether every corner of the true curve is in it.
     """
 
-    def __init__(self, thresholds, accepted_same, accepted_different, exact=True):
+    def __init__(
+        self,
+        thresholds,
+        accepted_same,
+        accepted_different,
+        following=None,
+        exact=True,
+        distances=None,
+    ):
+        """`distances`: sorted, of the same and of the different pairs; with them `at` is exact between points too."""
         self.thresholds = np.asarray(thresholds, "float64")
         self.accepted_same = accepted_same
         self.accepted_different = accepted_different
         self.same = accepted_same[-1]
         self.different = accepted_different[-1]
+        self.following = following
         self.exact = exact
+        self._distances = distances
 
     @property
     def far(self):
@@ -70,14 +83,20 @@ class RocCurve:
     def at(self, threshold):
         """Figures of one threshold: accuracy, precision, recall, f1, far, frr.
 
-        Precision is NaN where nothing is accepted.
+        Precision is NaN where nothing is accepted. A curve of a histogram takes the last bin that ends below.
         """
-        place = max(int(np.searchsorted(self.thresholds, threshold, side="right")) - 1, 0)
-        return self.at_place(place)
+        if self._distances is None:
+            place = np.searchsorted(self.thresholds, threshold, side="right") - 1
+            return self.at_place(max(int(place), 0))
+        accepted = (np.searchsorted(part, threshold, side="right") for part in self._distances)
+        return self._figures(*accepted)
 
     def at_place(self, place):
         """As `at`, for the point at that place of the curve."""
-        hits, false = float(self.accepted_same[place]), float(self.accepted_different[place])
+        return self._figures(self.accepted_same[place], self.accepted_different[place])
+
+    def _figures(self, hits, false):
+        hits, false = float(hits), float(false)
         missed, refused = self.same - hits, self.different - false
         accepted = hits + false
         return {
@@ -88,6 +107,19 @@ class RocCurve:
             "far": float(false / self.different),
             "frr": float(missed / self.same),
         }
+
+    def threshold(self, place):
+        """The threshold for use: in the middle between a distance that it accepts and the next, which it does not.
+
+        So neither another order of summing nor float32 moves a pair over it. It is a number that the type of the
+        distances can hold.
+        """
+        distance = self.thresholds[place]
+        if self.following is None or place == 0:
+            return float(distance)
+        following = self.following[place]
+        middle = following.dtype.type(distance + (float(following) - distance) / 2)
+        return float(middle if distance <= middle < following else distance)
 
     def thinned(self, points=1000):
         """A curve of at most about so many points, for plots: evenly spread along FAR, log FAR and TAR."""
@@ -103,7 +135,12 @@ class RocCurve:
         ]
         kept = np.unique(np.minimum(np.concatenate(kept).astype("int64"), len(self.thresholds) - 1))
         return RocCurve(
-            self.thresholds[kept], self.accepted_same[kept], self.accepted_different[kept], False
+            self.thresholds[kept],
+            self.accepted_same[kept],
+            self.accepted_different[kept],
+            None if self.following is None else self.following[kept],
+            exact=False,
+            distances=self._distances,
         )
 
     def errors(self, far_targets=()):
@@ -154,11 +191,19 @@ def from_distances(same, different):
     thresholds = np.unique(
         np.concatenate([corners, many[np.unique(before[before >= 0])], many[-1:]])
     )
-    return RocCurve(
-        np.concatenate([[below(thresholds[0])], thresholds]),
-        np.concatenate([[0], np.searchsorted(same, thresholds, side="right")]),
-        np.concatenate([[0], np.searchsorted(different, thresholds, side="right")]),
+    accepted = [
+        np.concatenate([[0], np.searchsorted(part, thresholds, side="right")])
+        for part in (same, different)
+    ]
+    last = thresholds[-1]
+    following = np.minimum(
+        *(
+            np.append(part, last)[count]
+            for part, count in zip((same, different), accepted, strict=True)
+        )
     )
+    thresholds = np.concatenate([[below(thresholds[0])], thresholds])
+    return RocCurve(thresholds, *accepted, following, distances=(same, different))
 
 
 def from_histograms(edges, same, different, exact=False):

@@ -21,7 +21,7 @@ def parse_strategy(strategy, owner):
 
 
 def best_place(curve, strategy, far_target, owner="verification"):
-    """Place on the curve of the threshold that a strategy chooses; of equals, the smallest threshold.
+    """Place on the curve of the threshold that a strategy chooses; of equals, the one that accepts least.
 
     Args:
         curve: a `RocCurve`.

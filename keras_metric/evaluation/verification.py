@@ -38,7 +38,7 @@ def verification(distances, same, far=(0.1, 0.01, 0.001), far_target=0.001, stra
         far_target: FAR target of `strategy="far"`.
         strategy: `"accuracy"`: most pairs told right. `"f1"` (or `"f2"`, `"f0.5"`, … for F-beta): best F-score.
             `"far"`: most same pairs accepted with FAR not above `far_target`. `"eer"`: FAR and FRR closest.
-            Of equal thresholds the smallest, which accepts least.
+            Of equals the one that accepts least; it lies in the middle between two distances.
 
     Returns:
         `VerificationResult`: a mapping name → float, with `curve` (a `RocCurve`: ROC and DET points), `pairs` (how
@@ -145,7 +145,7 @@ def figures_of(curve, targets, far_target, strategy, owner):
         "eer": curve.eer(),
         **{roc.tar_name(target): curve.tar_at(target) for target in targets},
         **{name: at_threshold[name] for name in AT_THRESHOLD},
-        "threshold": float(curve.thresholds[place]),
+        "threshold": curve.threshold(place),
     }
 
 
