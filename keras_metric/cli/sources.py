@@ -43,7 +43,7 @@ def read(path=None, dataset=None, split="train", data_dir=None, image_size=None)
         if path.is_dir():
             examples = _from_folder(path, image_size or (FOLDER_IMAGE_SIZE, FOLDER_IMAGE_SIZE))
         elif path.is_file():
-            examples = _from_npz(path)
+            examples = read_arrays(path)
         else:
             raise Failure(f"{path}: no such folder or file")
     _check(examples, dataset or path)
@@ -67,7 +67,8 @@ def _named_ids(labels):
     return ids.reshape(-1).astype("int64"), [str(name) for name in names]
 
 
-def _from_npz(path):
+def read_arrays(path):
+    """The `Examples` of an `.npz` file, with NaN where it has some."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
