@@ -46,7 +46,7 @@ def message(name, fields):
 
 def test_models():
     config = pytest.importorskip("tensorflow_serving.config.model_server_config_pb2")
-    text = (FOLDER / "models.config").read_text()
+    text = (FOLDER / "model_config.pbtxt").read_text()
     models = text_format.Parse(text, config.ModelServerConfig()).model_config_list.config
     assert [one.name for one in models] == ["model"]
     assert models[0].model_platform == "tensorflow"
@@ -61,7 +61,7 @@ def test_batching():
         "num_batch_threads": number, "thread_pool_name": ".google.protobuf.StringValue",
     }  # fmt: skip
     kind = message("BatchingParameters", fields)
-    found = text_format.Parse((FOLDER / "batching.config").read_text(), kind())
+    found = text_format.Parse((FOLDER / "batching_parameters.pbtxt").read_text(), kind())
     assert found.max_batch_size.value == 64 and found.num_batch_threads.value >= 1
     assert found.batch_timeout_micros.value == 1000 and found.max_enqueued_batches.value == 100
     with pytest.raises(text_format.ParseError):
@@ -70,7 +70,7 @@ def test_batching():
 
 def test_monitoring():
     inner = message("PrometheusConfig", {"enable": bool, "path": str})
-    text = (FOLDER / "monitoring.config").read_text()
+    text = (FOLDER / "monitoring.pbtxt").read_text()
     body = re.search(r"prometheus_config \{(.*?)\n\}", text, re.DOTALL)[1]
     found = text_format.Parse(body, inner())
     assert found.enable and found.path == "/monitoring/prometheus/metrics"
