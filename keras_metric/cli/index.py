@@ -35,6 +35,10 @@ def add_arguments(parser):
     parser.add_argument(
         "--backend", choices=("exact", "faiss", "usearch"), default="exact", help="(default: exact)"
     )
+    parser.add_argument(
+        "--storage", choices=("float32", "int8", "binary"), default="float32",
+        help="int8 and binary search in a quarter, or a 32nd, of the memory (default: float32)",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace PATH if it is there")
 
 
@@ -45,18 +49,24 @@ def run(arguments):
         raise Failure(f"{arguments.output} exists; give --overwrite to replace it")
     encoder = models.load_encoder(arguments.model)
     examples = read_for(encoder, arguments)
-    gallery = build(encoder, examples, arguments.distance, arguments.backend)
+    embeddings = judging.embed(encoder, examples.x)
+    gallery = build(examples, embeddings, arguments)
     gallery.save(arguments.output)
     print(f"Wrote an index of {len(gallery)} examples to {arguments.output}.")
+    if arguments.storage != "float32":
+        some = np.linspace(0, len(embeddings) - 1, min(len(embeddings), 500)).astype(int)
+        print(
+            f"{arguments.storage}: finds {gallery.recall(embeddings[some]):.4f} of the true 10 nearest."
+        )
 
 
-def build(encoder, examples, distance="cosine", backend="exact"):
-    """An index of the examples' embeddings, with their origins as ids and classes as labels."""
+def build(examples, embeddings, arguments):
+    """An index of embeddings, with the examples' origins as ids and their classes as labels."""
     from keras_metric.index import Index
 
-    gallery = Index(distance=distance, backend=backend)
+    gallery = Index(arguments.distance, arguments.backend, arguments.storage)
     gallery.add(
-        judging.embed(encoder, examples.x),
+        embeddings,
         ids=np.array(examples.origins),
         labels=np.array(examples.class_names)[examples.y],
     )

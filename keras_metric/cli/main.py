@@ -4,10 +4,22 @@ import argparse
 import sys
 
 import keras_metric
-from keras_metric.cli import demo, embed, evaluate, export, index, search, serve, train
+from keras_metric.cli import (
+    data,
+    demo,
+    embed,
+    evaluate,
+    export,
+    index,
+    match,
+    search,
+    serve,
+    train,
+    verify,
+)
 from keras_metric.cli.problems import UsageError, one_line
 
-COMMANDS = (demo, train, evaluate, export, embed, index, search, serve)
+COMMANDS = (demo, data, train, evaluate, export, verify, embed, index, search, match, serve)
 DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 

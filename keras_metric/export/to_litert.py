@@ -124,7 +124,9 @@ def _quiet():
     null, kept = os.open(os.devnull, os.O_WRONLY), os.dup(2)
     os.dup2(null, 2)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         os.dup2(kept, 2)
         os.close(null), os.close(kept)

@@ -75,7 +75,27 @@ def _convert(source, opset, file):
         )
     except Exception as error:  # tf2onnx raises many kinds
         raise _cannot(error) from error
+    _bind(file, function.get_concrete_function(), set(names))
     del loaded
+
+
+def _bind(file, concrete, names):
+    """Puts constants that the function holds, such as the mean of a `Normalization`, into the file.
+
+    tf2onnx freezes variables, but leaves captured constants as inputs that nobody would know to give.
+    """
+    model_of = extras.require("onnx", extra="onnx")
+    model = model_of.load(str(file))
+    held = concrete.captured_inputs
+    inner = concrete.inputs[len(concrete.inputs) - len(held) :]
+    values = {one.name: value for one, value in zip(inner, held, strict=True)}
+    used = {name for node in model.graph.node for name in node.input}
+    for one in [one for one in model.graph.input if one.name not in names]:
+        if one.name in used:
+            constant = model_of.numpy_helper.from_array(values[one.name].numpy(), one.name)
+            model.graph.initializer.append(constant)
+        model.graph.input.remove(one)
+    model_of.save(model, str(file))
 
 
 def _erfc(graph, node, name, arguments):

@@ -14,7 +14,7 @@ from tests.cli.conftest import SMALL
 
 def test_every_command_shows_an_example(command):
     assert [one.NAME for one in COMMANDS] == [
-        "demo", "train", "evaluate", "export", "embed", "index", "search", "serve",
+        "demo", "data", "train", "evaluate", "export", "verify", "embed", "index", "search", "match", "serve",
     ]  # fmt: skip
     for one in COMMANDS:
         code, out, _ = command(one.NAME, "--help")
@@ -76,6 +76,70 @@ def test_index_and_search(command, npz, trained, tmp_path):
     assert re.match(r" +1 +distance -?0\.0000 +0 +row 0$", lines[1])
     assert command("index", trained, npz, "--output", gallery)[0] == 1
     assert command("index", trained, npz, "--output", gallery, "--overwrite")[0] == 0
+
+
+def test_compressed_index_tells_its_recall(command, npz, trained, tmp_path):
+    code, out, err = command("index", trained, npz, "--output", tmp_path / "g", "--storage", "int8")
+    assert code == 0, err
+    assert re.search(r"int8: finds (0\.9\d+|1\.0000) of the true 10 nearest", out)
+    code, out, err = command("search", tmp_path / "g", trained, npz, "--k", 1)
+    assert code == 0 and out.count("distance -0.0000") + out.count("distance 0.0000") == 36
+
+
+def test_match(command, npz, trained, tmp_path):
+    gallery = tmp_path / "gallery"
+    command("index", trained, npz, "--output", gallery)
+    code, out, err = command("match", gallery, trained, npz, "--threshold", 0.001, "--limit", 3)
+    assert code == 0, err
+    assert re.match(r"row 0 \(0\):  distance -?0\.0000  0  row 0$", out.splitlines()[0])
+    assert out.splitlines()[-1] == "3 of 3 matched."
+    code, out, err = command("match", gallery, trained, npz, "--threshold", -1, "--by", "vote")
+    assert code == 0 and out.splitlines()[-1] == "0 of 36 matched." and out.count("no match") == 36
+    code, _, err = command("match", tmp_path / "none", trained, npz, "--threshold", 1)
+    assert code == 1 and "no such index" in err
+
+
+def test_export_with_an_index_of_image_files_and_verify(command, folder, tmp_path):
+    run, gallery = tmp_path / "run", tmp_path / "gallery"
+    code, _, err = command("train", folder, *SMALL, "--image-size", 8, "--output", run)
+    assert code == 0, err
+    assert command("index", run, folder, "--output", gallery)[0] == 0
+    code, out, err = command(
+        "export", run, run, "--index", gallery, "--threshold", 0.3, "-k", 3, "--encoded-images"
+    )
+    assert code == 0, err
+    code, out, err = command("verify", run, run, folder, "--no-cpp")
+    assert code == 0, err
+    assert re.search(r"search +\d\.\de-\d\d", out) and "match" in out and "1, 2, 5, 16, 33" in out
+    code, _, err = command("verify", run, run, "--no-cpp")
+    assert code == 1 and "give DATA" in err
+    code, _, err = command("verify", tmp_path / "nowhere", run)
+    assert code == 1 and "nowhere" in err and err.count("\n") == 1
+    (run / "1" / "saved_model.pb").write_bytes(b"damaged")
+    code, _, err = command("verify", run, run, folder, "--no-cpp")
+    assert code == 1 and "saved_model.pb" in err and "changed" in err
+
+
+def test_export_to_other_formats(command, npz, trained, tmp_path):
+    code, out, err = command(
+        "export", trained, tmp_path / "e.tflite", "--format", "litert", "--precision", "int8", "--data", npz
+    )  # fmt: skip
+    assert code == 0, err
+    assert re.search(r"e\.tflite: [\d,]+ bytes; embeddings of 36 rows differ by \d\.\de-\d\d", out)
+    code, _, err = command("export", trained, tmp_path / "e.tflite", "--format", "litert")
+    assert code == 1 and "overwrite" in err
+    code, _, err = command(
+        "export", trained, tmp_path / "e.tflite", "--format", "litert", "--precision", "int8"
+    )
+    assert code == 2 and "--data" in err
+    code, _, err = command(
+        "export", trained, tmp_path / "e.onnx", "--format", "onnx", "--index", "g"
+    )
+    assert code == 2 and "--index" in err
+    pytest.importorskip("tf2onnx")
+    pytest.importorskip("onnxruntime")
+    code, out, err = command("export", trained, tmp_path / "e.onnx", "--format", "onnx")
+    assert code == 0 and "e.onnx" in out, err
 
 
 def test_export_takes_the_next_version(command, trained):

@@ -58,6 +58,17 @@ def test_onnx(encoder, tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["e.onnx"]
 
 
+def test_constants_of_layers_are_in_the_file(tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    random = np.random.default_rng(0)
+    adapted = keras.layers.Normalization()
+    adapted.adapt(random.random((50, 300)) + 2)
+    given = keras.layers.Normalization(mean=random.random(300), variance=random.random(300) + 1)
+    encoder = keras.Sequential([keras.Input((300,)), adapted, given, keras.layers.Dense(4)])
+    assert export.onnx(encoder, tmp_path / "e.onnx").difference <= 1e-4
+
+
 def test_several_inputs(tmp_path):
     assert export.litert(several_inputs(), tmp_path / "m.tflite", "float32").difference <= 1e-5
     runtime = pytest.importorskip("onnxruntime")
