@@ -9,10 +9,10 @@ from keras_metric.serving.problems import (
     ServingError,
 )
 from keras_metric.serving.results import SimilarityResult
-from keras_metric.serving.server import Application, Limits, StartProblem
+from keras_metric.serving.server import Limits, LocalServer, StartProblem
 
 __all__ = [
-    "Application",
+    "LocalServer",
     "BadAnswer",
     "Client",
     "Limits",

@@ -29,7 +29,7 @@ def test_serves_until_it_is_told_to_stop(command, exported, monkeypatch, number)
 
     answers, apps = [], []
 
-    class Watched(server.Application):
+    class Watched(server.LocalServer):
         def __init__(self, *arguments, **settings):
             super().__init__(*arguments, **settings)
             apps.append(self)
@@ -47,7 +47,7 @@ def test_serves_until_it_is_told_to_stop(command, exported, monkeypatch, number)
             time.sleep(0.2)  # the handlers of signals are set just after the server is there
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(server, "Application", Watched)
+    monkeypatch.setattr(server, "LocalServer", Watched)
     before = signal.getsignal(number)
     thread = threading.Thread(target=ask)
     thread.start()

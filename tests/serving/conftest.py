@@ -10,7 +10,7 @@ from PIL import Image
 
 from keras_metric import export
 from keras_metric.index import Index
-from keras_metric.serving import Application, Limits
+from keras_metric.serving import Limits, LocalServer
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 190, 40), "blue": (20, 40, 210)}
 THRESHOLD = 0.2
@@ -85,7 +85,7 @@ def pictures(gallery, tmp_path_factory):
 def served(exported, pictures):
     """A server of both protocols, small limits, shared by all tests that leave it running."""
     pytest.importorskip("tensorflow_serving.apis")
-    with Application(
+    with LocalServer(
         exported, port=0, grpc_port=0, limits=LIMITS, images=pictures, idle_seconds=5.0
     ) as app:
         yield app

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_metric.serving import Application, Limits, StartProblem
+from keras_metric.serving import Limits, LocalServer, StartProblem
 from tests.serving.conftest import png, squares
 from tests.serving.support import ask, raw
 
@@ -123,7 +123,8 @@ BODIES = [
     ({"instances": [b64(claimed_webp(9000, b"VP8L"))]}, "pixels together"),
     ({"instances": [b64(claimed_webp(9000, b"VP8 "))]}, "pixels together"),
     ({"instances": [b64(claimed_webp(90, b"VP8 "))]}, "damaged"),
-    ({"instances": [b64(claimed_bmp(60_000))]}, "pixels together"),
+    ({"instances": [b64(claimed_bmp(60_000))]}, "BMP image is damaged"),
+    ({"instances": [b64(b"BM")]}, "BMP image is damaged"),
     ({"instances": [b64(claimed_jpeg(60_000))]}, "pixels together"),
     ({"instances": [b64(claimed_png(999, 1000))]}, "damaged"),
     ({"instances": [b64(claimed_png(0, 10))]}, "damaged"),
@@ -328,7 +329,7 @@ def test_a_body_too_large_is_answered_while_it_is_sent(served):
 def test_too_many_connections(exported):
     import socket
 
-    with Application(exported, port=0, max_connections=2) as app:
+    with LocalServer(exported, port=0, max_connections=2) as app:
         address = ("127.0.0.1", app.web.server_port)
         held = [socket.create_connection(address) for _ in range(2)]
         try:
@@ -433,7 +434,7 @@ def test_starts_that_fail(exported, served, tmp_path):
         ({"path": exported, "port": 0, "grpc_port": served.grpc.port}, "Cannot listen"),
     ):
         with pytest.raises(StartProblem, match=said):
-            Application(**{"port": 0, **settings})
+            LocalServer(**{"port": 0, **settings})
 
 
 def test_the_highest_version_is_served(exported, tmp_path):

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from keras_metric.serving import Application
+from keras_metric.serving import LocalServer
 from tests.serving.conftest import THRESHOLD, mean_colours, png, squares
 from tests.serving.support import ask
 
@@ -153,7 +153,7 @@ def test_ids_and_labels_are_text_not_markup(browser, exported, monkeypatch):
         return outputs
 
     monkeypatch.setattr(Signature, "run", renamed)
-    with Application(exported, port=0, name="</script><b>x") as app:
+    with LocalServer(exported, port=0, name="</script><b>x") as app:
         browser.get(f"{app.url}/")
         assert browser.find_element("id", "title").text == "</script><b>x"
         drop(browser, "place-query", png(squares("red")[0]))
@@ -173,7 +173,7 @@ def test_a_model_of_vectors_says_so(browser, tmp_path):
     tf.saved_model.save(
         module, str(tmp_path / "vectors" / "1"), signatures={"serving_default": module.embed}
     )
-    with Application(tmp_path / "vectors", port=0) as app:
+    with LocalServer(tmp_path / "vectors", port=0) as app:
         browser.get(f"{app.url}/")
         assert wait_for(browser, "#takes").text == "inputs: float32 (None, 2)"
         assert "curl" in browser.find_element("id", "example").text

@@ -10,7 +10,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 from PIL import Image
 
-from keras_metric.serving import Application, Limits
+from keras_metric.serving import Limits, LocalServer
 from keras_metric.serving.server import images
 from tests.serving.conftest import mean_colours, png, squares
 from tests.serving.support import ask
@@ -110,7 +110,6 @@ def test_every_kind_of_image(served, kind):
     [
         ("PNG", "L", {}, 1),
         ("JPEG", "RGB", {"progressive": True}, 1),
-        ("BMP", "RGB", {}, 1),
         ("GIF", "RGB", {}, 1),
         ("GIF", "RGB", {"save_all": True}, 3),
         ("WebP", "RGB", {}, 1),
@@ -203,7 +202,7 @@ def elsewhere(tmp_path_factory):
         "scalar": module.scalar,
     }
     tf.saved_model.save(module, str(path), signatures=signatures)
-    with Application(path, port=0, limits=Limits(pixels=2000)) as app:
+    with LocalServer(path, port=0, limits=Limits(pixels=2000)) as app:
         yield app
 
 
@@ -223,6 +222,31 @@ def test_texts_and_bytes(elsewhere):
     binary = {"Content-Type": "application/octet-stream"}
     content = ask(elsewhere, path=BYTES, body=data, headers=binary)[2]
     assert content["predictions"][0]["length"] == 3
+
+
+def test_texts_that_begin_like_images(elsewhere):
+    texts = ["BMW and others make cars of many millions of parts", "BM", "GIF", "RIFF"]
+    status, _, content = ask(elsewhere, path=BYTES, body={"instances": texts})
+    assert status == 200
+    assert [row["length"] for row in content["predictions"]] == [len(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "shape, dtype, wanted",
+    [
+        ((None, None, None, 3), "uint8", True),
+        ((None, 28, 28, 1), "float32", True),
+        ((None, 28, 28), "float32", True),
+        ((None, None, 28), "uint8", True),
+        ((None, 28, 2), "float32", False),
+        ((None, 8, 8, 5), "float32", False),
+        ((None, 128), "float32", False),
+        ((None,), "string", False),
+        (None, "float32", False),
+    ],
+)
+def test_what_looks_like_images(shape, dtype, wanted):
+    assert images.takes_images(tf.TensorSpec(shape, dtype)) is wanted
 
 
 def test_a_signature_without_batches(elsewhere):

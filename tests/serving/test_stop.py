@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from keras_metric import serving
-from keras_metric.serving import Application, Client
+from keras_metric.serving import Client, LocalServer
 from tests.serving.conftest import mean_colours, squares
 from tests.serving.support import ask
 
@@ -29,7 +29,7 @@ BODY = json.dumps({"instances": squares("red").tolist()})
 def slow(exported):
     """A server whose model takes a third of a second."""
     pytest.importorskip("tensorflow_serving.apis")
-    app = Application(exported, port=0, grpc_port=0, max_batch=2)
+    app = LocalServer(exported, port=0, grpc_port=0, max_batch=2)
     run = type(next(iter(app.model.signatures.values()))).run
     for one in app.model.signatures.values():
         one.run = lambda arrays, one=one: (time.sleep(0.3), run(one, arrays))[1]
@@ -88,7 +88,7 @@ def test_a_stop_does_not_wait_for_ever(slow):
 
 
 def test_silent_connections_do_not_hold_up_a_stop(exported):
-    app = Application(exported, port=0)
+    app = LocalServer(exported, port=0)
     url = parse.urlsplit(app.url)
     silent = [http.client.HTTPConnection(url.hostname, url.port) for _ in range(5)]
     for connection in silent:

@@ -4,9 +4,9 @@ It imports TensorFlow, NumPy and the standard library only, and nothing of the l
 copied to a machine without Keras and run there with `python -m server PATH`.
 """
 
-from .application import Application
 from .command import add_arguments, run
+from .local_server import LocalServer
 from .model import Limits
 from .problems import RequestProblem, StartProblem
 
-__all__ = ["Application", "Limits", "RequestProblem", "StartProblem", "add_arguments", "run"]
+__all__ = ["LocalServer", "Limits", "RequestProblem", "StartProblem", "add_arguments", "run"]

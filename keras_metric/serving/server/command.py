@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from .application import Application
+from .local_server import LocalServer
 from .model import Limits
 from .problems import StartProblem
 
@@ -109,7 +109,7 @@ def run(arguments):
         StartProblem: if the server cannot start, or could not finish its requests in time.
     """
     stop = threading.Event()
-    app = Application(
+    app = LocalServer(
         arguments.path,
         host=arguments.host,
         port=arguments.port,

@@ -34,7 +34,7 @@ class GrpcServer:
     """Listens for gRPC.
 
     Args:
-        app: `Application`.
+        app: `LocalServer`.
         host, port: where; port 0 takes a free one.
 
     Raises:

@@ -11,7 +11,8 @@ from .problems import RequestProblem, shortened
 KINDS = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
-    b"GIF8": "GIF",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
     b"BM": "BMP",
     b"RIFF": "WebP",
 }
@@ -49,8 +50,8 @@ def _jpeg(data):
 
 
 def _bmp(data):
-    width, height = struct.unpack_from("<ii", data, 18)
-    return abs(width * height)
+    """TensorFlow decodes uncompressed ones only, of a byte or more for each pixel; and a text may begin with BM."""
+    return len(data)
 
 
 def _webp(data):
@@ -108,12 +109,12 @@ def check_pixels(encoded, largest):
 
 
 def takes_images(spec):
-    """Whether an input looks like pixels: (batch, height, width, 1, 3 or 4), or (batch, height, width) of bytes."""
+    """Whether an input looks like pixels: (batch, height, width, 1, 3 or 4), or (batch, height, width)."""
     if spec.dtype == tf.string or spec.shape.rank is None:
         return False
     if spec.shape.rank == 4:
         return spec.shape[-1] in (1, 3, 4)
-    return spec.shape.rank == 3 and (spec.dtype == tf.uint8 or min(spec.shape[1:]) >= 8)
+    return spec.shape.rank == 3 and all(side is None or side >= 8 for side in spec.shape[1:])
 
 
 def decoded(data, spec, pixel_range):

@@ -32,7 +32,7 @@ class WebServer(server.ThreadingHTTPServer):
 
     Args:
         address: (host, port).
-        app: `Application`.
+        app: `LocalServer`.
     """
 
     daemon_threads = True
@@ -100,7 +100,6 @@ class WebServer(server.ThreadingHTTPServer):
 
     def take_pending(self):
         """Accepts what waits in the queue of the listening socket, so that it gets an answer too."""
-        self.timeout = 0
         self.socket.settimeout(0)
         for _ in range(self.request_queue_size):
             try:

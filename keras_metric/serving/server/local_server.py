@@ -12,10 +12,10 @@ from .problems import StartProblem
 from .web import WebServer
 
 
-class Application:
+class LocalServer:
     """Serves a SavedModel until it is stopped.
 
-        with Application("saved_models/digits", port=0) as served:
+        with LocalServer("saved_models/digits", port=0) as served:
             print(served.url)
 
     Args:
