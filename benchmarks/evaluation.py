@@ -4,6 +4,7 @@
     python benchmarks/evaluation.py --small          # a quarter of the rows
     python benchmarks/evaluation.py --million        # 1,000,000 × 64, 20 rows a class
     python benchmarks/evaluation.py --million --queries 50000      # a part of its queries, the whole gallery
+    python benchmarks/evaluation.py --clustering     # k-means of 100,000 × 128 into 100 and 1,000 classes
 
 Wanted: 60,000 rows of 10 classes (hit@1, MAP@R, R-precision) in at most 6 times the time of the product and less than
 1 GB; 20,000 rows at least 3 times as fast as NumPy with a full sort, in a tenth of its memory; a million rows in less
@@ -74,7 +75,14 @@ def plain(x, labels):
     }
 
 
-WORK = {"own": own, "plain": plain, "product": product}
+def clusters(x, labels):
+    """k-means and its figures."""
+    from keras_metric import evaluation
+
+    return evaluation.clustering(x, labels)
+
+
+WORK = {"own": own, "plain": plain, "product": product, "clusters": clusters}
 
 
 def seconds(action):
@@ -176,6 +184,22 @@ def million(rows, queries):
     )
 
 
+def clustering(rows):
+    """Prints memory as a multiple of the embeddings, and time."""
+    for classes in (100, 1000):
+        size = (rows, 128, classes)
+        x, labels = points(*size)
+        began = time.perf_counter()
+        result = clusters(x, labels)
+        took = time.perf_counter() - began
+        memory = extra_bytes("clusters", *size) / x.nbytes
+        print(
+            f"{rows:,} × 128, {classes} classes: {memory:.1f} times the memory of the embeddings beside them, "
+            f"{took:.0f} s by {result.algorithm}, {result!r}",
+            flush=True,
+        )
+
+
 def main():
     """Prints one line for each comparison."""
     parser = argparse.ArgumentParser(
@@ -184,6 +208,7 @@ def main():
     parser.add_argument("--small", action="store_true", help="a quarter of the rows")
     parser.add_argument("--million", action="store_true", help="only the million rows")
     parser.add_argument("--queries", type=int, help="how many of the million ask (default: all)")
+    parser.add_argument("--clustering", action="store_true", help="only k-means")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--peak", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -193,6 +218,8 @@ def main():
     if arguments.million:
         rows = 1_000_000 // share
         return million(rows, min(arguments.queries or rows, rows))
+    if arguments.clustering:
+        return clustering(100_000 // share)
     against_numpy(20_000 // share, arguments.runs)
     against_product(60_000 // share, arguments.runs)
 
