@@ -8,7 +8,8 @@ import pytest
 from keras_metric import distances as room
 from keras_metric import evaluation
 from keras_metric.evaluation import pair_tiles
-from tests.support import numpy
+from tests.distances.test_distances import REFERENCES
+from tests.support import BACKEND
 
 
 def pairs(seed, n=300, steps=None):
@@ -221,9 +222,10 @@ def embeddings(seed=0, rows=60, classes=7, dimensions=6):
 
 
 def all_pairs(x, labels, distance):
-    matrix = numpy(room.get(distance).pairwise(np.asarray(x, "float64"), np.asarray(x, "float64")))
+    x = np.asarray(x, "float64")
     first, second = np.triu_indices(len(x), 1)
-    return matrix[first, second].astype("float64"), (labels[first] == labels[second])
+    found = [REFERENCES[distance](x[i], x[j]) for i, j in zip(first, second, strict=True)]
+    return np.array(found), labels[first] == labels[second]
 
 
 @pytest.fixture(params=["exact", "bins"])
@@ -243,10 +245,11 @@ def test_all_pairs_of_a_set(distance, way):
     expected = evaluation.verification(distances, same)
     assert result.pairs == expected.pairs
     for name in ("auc", "eer", "tar@far=0.1", "tar@far=0.01", "tar@far=0.001"):
-        allowed = result.errors[name] + (3e-5 if way == "bins" else 1e-9)
+        rounding = 3e-5 if way == "bins" else 1e-6 if BACKEND == "jax" else 1e-9
+        allowed = result.errors[name] + rounding
         assert abs(result[name] - expected[name]) <= allowed, name
         assert result.errors[name] < 2e-3 and (way == "bins" or result.errors[name] == 0)
-    if way == "exact":
+    if way == "exact" and BACKEND != "jax":  # which computes in float32
         for name, value in at_threshold(distances, same, result["threshold"]).items():
             np.testing.assert_allclose(result[name], value, atol=1e-12, err_msg=name)
 
