@@ -414,6 +414,12 @@ def test_grpc(served):
         with pytest.raises(grpc.RpcError) as error:
             stub.Classify(classification_pb2.ClassificationRequest(), timeout=10)
         assert error.value.code() == code.UNIMPLEMENTED
+        from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
+
+        models = model_service_pb2_grpc.ModelServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as error:
+            models.HandleReloadConfigRequest(model_management_pb2.ReloadConfigRequest(), timeout=10)
+        assert error.value.code() == code.UNIMPLEMENTED
         answer = stub.Predict(request(good, signature="", outputs=["embedding"]), timeout=10)
         assert answer.model_spec.signature_name == "serving_default"
         assert answer.model_spec.version.value == 3

@@ -6,27 +6,14 @@ Needs the package tensorflow-serving-api, which holds the messages and stubs.
 import math
 from concurrent import futures
 
-import grpc
 import tensorflow as tf
 from google.protobuf import json_format
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
 
 from . import described
 from .problems import RequestProblem, shortened
 
-CODES = {
-    404: grpc.StatusCode.NOT_FOUND,
-    413: grpc.StatusCode.INVALID_ARGUMENT,
-    415: grpc.StatusCode.INVALID_ARGUMENT,
-    500: grpc.StatusCode.INTERNAL,
-    503: grpc.StatusCode.UNAVAILABLE,
-}
+# gRPC's name of an HTTP status; INVALID_ARGUMENT for all others.
+CODES = {404: "NOT_FOUND", 500: "INTERNAL", 503: "UNAVAILABLE"}
 THREADS = 32
 
 
@@ -42,6 +29,9 @@ class GrpcServer:
     """
 
     def __init__(self, app, host, port):
+        import grpc
+        from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
         size = app.limits.body
         self.server = grpc.server(
             futures.ThreadPoolExecutor(THREADS, thread_name_prefix="grpc"),
@@ -64,33 +54,58 @@ class GrpcServer:
         self.server.stop(seconds).wait()
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict and GetModelMetadata; the other calls are answered with UNIMPLEMENTED."""
+class Service:
+    """What both services share: their calls end with an answer or with a code of gRPC."""
 
     def __init__(self, app):
         self.app = app
 
+    def unimplemented(self, request, context):
+        """A call that this server does not offer."""
+        import grpc
+
+        context.abort(
+            grpc.StatusCode.UNIMPLEMENTED, "This server predicts, and tells of its model."
+        )
+
+    def refuse(self, problem, context):
+        """Ends a call with what is wrong."""
+        import grpc
+
+        name = CODES.get(problem.status, "INVALID_ARGUMENT")
+        context.abort(grpc.StatusCode[name], str(problem))
+
+
+class PredictionService(Service):
+    """Predict and GetModelMetadata."""
+
+    Classify = Regress = MultiInference = Service.unimplemented
+
     def Predict(self, request, context):
         """Runs a signature."""
-        name, code = "none", grpc.StatusCode.OK
+        name, code = "none", "INTERNAL"
         try:
             check_model(self.app.model, request.model_spec)
             signature = self.app.model.signature(request.model_spec.signature_name)
             name = signature.name
             outputs = self.app.predict(signature, arrays_of(request.inputs, self.app.limits))
-            return answer(self.app.model, signature, outputs, request.output_filter)
+            found = answer(self.app.model, signature, outputs, request.output_filter)
+            code = "OK"
+            return found
         except RequestProblem as problem:
-            code = CODES.get(problem.status, grpc.StatusCode.INVALID_ARGUMENT)
-            return context.abort(code, str(problem))
+            code = CODES.get(problem.status, "INVALID_ARGUMENT")
+            self.refuse(problem, context)
         finally:
-            self.app.metrics.requests.add("grpc", name, code.name)
+            self.app.metrics.requests.add("grpc", name, code)
 
     def GetModelMetadata(self, request, context):
         """Tells the signatures."""
+        from tensorflow_serving.apis import get_model_metadata_pb2
+
         try:
             check_model(self.app.model, request.model_spec)
         except RequestProblem as problem:
-            context.abort(CODES[problem.status], str(problem))
+            self.refuse(problem, context)
         told = described.metadata(self.app.model)["metadata"]["signature_def"]
         signatures = json_format.ParseDict(told, get_model_metadata_pb2.SignatureDefMap())
         found = get_model_metadata_pb2.GetModelMetadataResponse()
@@ -100,18 +115,19 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         return found
 
 
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus; what would change the configuration is UNIMPLEMENTED."""
+class ModelService(Service):
+    """GetModelStatus."""
 
-    def __init__(self, app):
-        self.app = app
+    HandleReloadConfigRequest = Service.unimplemented
 
     def GetModelStatus(self, request, context):
         """Tells that the model is there."""
+        from tensorflow_serving.apis import get_model_status_pb2
+
         try:
             check_model(self.app.model, request.model_spec)
         except RequestProblem as problem:
-            context.abort(CODES[problem.status], str(problem))
+            self.refuse(problem, context)
         told = described.status(self.app.model)
         told["model_version_status"][0]["status"] = {}
         return json_format.ParseDict(told, get_model_status_pb2.GetModelStatusResponse())
@@ -154,6 +170,8 @@ def answer(model, signature, outputs, wanted):
         raise RequestProblem(
             f"The signature {signature.name!r} has no output {sorted(unknown)}. It has {sorted(outputs)}."
         )
+    from tensorflow_serving.apis import predict_pb2
+
     found = predict_pb2.PredictResponse()
     found.model_spec.name = model.name
     found.model_spec.version.value = model.version
