@@ -22,6 +22,8 @@ def relevance_of(queries, gallery, grades=None, shape=None):
 class ByClass:
     """Relevant = of the same class."""
 
+    calls_back = False  # whether it runs a function of the user's, which may bear one thread only
+
     def __init__(self, queries, gallery):
         self.queries, self.gallery = queries.codes, gallery.codes
 
@@ -48,6 +50,8 @@ class ByClass:
 
 
 class _ByBlock:
+    calls_back = False
+
     def counts(self, left_out):
         """Relevant items of each query, (Q,), without those left out."""
         queries, gallery = self.shape
@@ -85,6 +89,7 @@ class ByGrade(_ByBlock):
     """Relevant = of a grade above 0."""
 
     def __init__(self, grades, shape):
+        self.calls_back = callable(grades)
         self.of = grades if callable(grades) else None
         self.matrix = None if callable(grades) else checked_grades(np.asarray(grades), shape)
         self.shape = shape

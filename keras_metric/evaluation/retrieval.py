@@ -61,7 +61,8 @@ def retrieval(
         ties: items at equal distance in the order of the gallery (`"order"`), relevant ones first (`"optimistic"`) or
             last (`"pessimistic"`). The last two bound what ties can do.
         relevance: None, or grades >= 0 in place of classes: an array (Q, G), or a function of query rows (n,) and
-            gallery rows (n, m) that gives (n, m). `ndcg@k` uses the grades; for the others, above 0 is relevant.
+            gallery rows (n, m) that gives (n, m), called from one thread at a time. `ndcg@k` uses the grades; for the
+            others, above 0 is relevant.
         convention: whose definition of `map@k` and `precision@k` it is: `"pml"`, `"sentence-transformers"` and `"oml"`
             give the numbers of these libraries; `keras_metric.evaluation.conventions` says how they differ.
         progress: shows a progress bar with an estimate of the time left.
@@ -172,7 +173,7 @@ def _rank(job, metrics, distance, ties, convention, progress):
     # Queries of like depth share a tile, so that none is ranked deeper than it needs.
     waiting = np.flatnonzero(job.valid)
     waiting = waiting[np.argsort(-depths[waiting], kind="stable")]
-    workers = _processors() if scores.parallel else 1
+    workers = _processors() if scores.parallel and not job.relevance.calls_back else 1
     buffers = threading.local()
 
     def work(some):
