@@ -68,9 +68,10 @@ def verification_from_embeddings(
     """`verification` over all pairs i < j of a set, which are same if their labels are equal.
 
     The pairs are never all in memory. Up to 2^23 pairs (4,096 rows) the figures are exact, of distances in float64
-    (on JAX, which has none unless told to, distances other than the fast ones below are in float32). Beyond, distances are counted in 2^20 bins: every point of the curve is still a true point of it, so accuracy,
-    precision, recall and f1 are those of the threshold returned, while `auc`, `eer` and `tar@far=…` are known up to
-    the bounds in `result.errors` (usually below 1e-6); beside them stands the rounding of the distances in float32.
+    (on JAX, which has none unless told to, distances other than the fast ones below are in float32). Beyond, distances
+    are counted in 2^20 bins: every point of the curve is still a true point of it, so accuracy, precision, recall and
+    f1 are those of the threshold returned, while `auc`, `eer` and `tar@far=…` are known up to the bounds in
+    `result.errors` (usually below 1e-6); beside them stands the rounding of the distances in float32.
     10^10 pairs (141,000 rows) take a few minutes.
 
     Args:
