@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from decimal import Decimal
 
 import numpy as np
 
@@ -11,10 +12,10 @@ TEXT = 9.5  # points
 POINTS = 600  # that a curve is drawn with
 
 
-def tidy(axes, title, x_label, y_label):
+def tidy(axes, title, x_label, y_label, pad=8):
     """The look that all charts share: light grid, two spines, title on the left."""
     axes.set_facecolor("none")
-    axes.set_title(title, loc="left", size=TEXT + 1.5, color=INK, weight="bold", pad=8)
+    axes.set_title(title, loc="left", size=TEXT + 1.5, color=INK, weight="bold", pad=pad)
     axes.set_xlabel(x_label, size=TEXT, color=MUTED, labelpad=4)
     axes.set_ylabel(y_label, size=TEXT, color=MUTED, labelpad=5)
     axes.tick_params(colors=MUTED, labelsize=TEXT - 0.5, length=3, which="major")
@@ -36,10 +37,10 @@ def histogram(axes, edges, same, different, threshold, unit):
         threshold: distance up to which a pair counts as same; NaN: none is drawn.
         unit: name of the distance.
     """
-    tidy(axes, "Distances of pairs", f"{unit} distance", "share of pairs")
+    tidy(axes, "Distances of pairs", f"{unit} distance", "share of pairs", pad=21)
     kinds = (
-        ("same class", same, SAME, "-"),
-        ("different classes", different, DIFFERENT, (0, (4, 1.5))),
+        ("same", same, SAME, "-"),
+        ("different", different, DIFFERENT, (0, (4, 1.5))),
     )
     for name, shares, color, style in kinds:
         if np.isfinite(shares).all():
@@ -52,7 +53,8 @@ def histogram(axes, edges, same, different, threshold, unit):
     if math.isfinite(threshold):
         label = f"threshold {threshold:.3g}"
         axes.axvline(threshold, color=INK, linewidth=1.2, linestyle=":", label=label)
-    _legend(axes, "best")
+    # Above the axes: both kinds of pairs may need all of them.
+    _legend(axes, "lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0, columnspacing=1.2)
 
 
 def roc(axes, verified):
@@ -77,6 +79,9 @@ def roc(axes, verified):
     axes.set_xscale("log")
     axes.set_xlim(lowest, 1)
     axes.set_ylim(0, 1.02)
+    decades = round(-math.log10(lowest))
+    axes.set_xticks([10.0**-one for one in range(0, decades + 1, 1 if decades < 6 else 2)])
+    axes.set_xticks([], minor=True)
     axes.xaxis.set_major_formatter(percent)
     axes.yaxis.set_major_formatter(percent)
     _legend(axes, "best")
@@ -116,7 +121,7 @@ def det(axes, verified):
     _legend(axes, "best")
 
 
-DET_TICKS = (1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5)
+DET_TICKS = (1e-6, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5)
 
 
 def _deviate(rates):
@@ -145,7 +150,9 @@ def hits(axes, ks, shares):
 
 
 def classes_map(axes, points, codes, names, title):
-    """Places of embeddings in two dimensions, a colour and a mark a class; the larger classes carry their names.
+    """Places of embeddings in two dimensions, a colour and a mark a class, with names where there is room.
+
+    The larger a class, the sooner it gets its name.
 
     Args:
         axes: Matplotlib axes.
@@ -168,13 +175,21 @@ def classes_map(axes, points, codes, names, title):
         axes.scatter(
             *some.T, s=14, color=color, marker=mark, alpha=0.75, linewidths=0, rasterized=True
         )
-    for code in present[np.argsort(-counts, kind="stable")][:NAMED]:
+    axes.autoscale_view()  # so that it is known where names would stand
+    taken = []
+    for code in present[np.argsort(-counts, kind="stable")]:
         place = np.median(points[codes == code], axis=0)
+        name = shortened(names[code], 18)
+        x, y = axes.transData.transform(place) * 72 / axes.figure.dpi  # in points
+        box = (x, y, 0.34 * TEXT * len(name), 0.75 * TEXT)
+        if any(abs(x - u) < w + box[2] and abs(y - v) < h + box[3] for u, v, w, h in taken):
+            continue  # a name over another one helps nobody
+        taken.append(box)
         label = axes.text(
-            *place, shortened(names[code], 16), size=TEXT, color=INK, weight="bold",
+            *place, name, size=TEXT - 0.5, color=INK, weight="bold",
             ha="center", va="center", parse_math=False,
         )  # fmt: skip
-        label.set_bbox({"facecolor": PAPER, "alpha": 0.75, "edgecolor": "none", "pad": 1.2})
+        label.set_bbox({"facecolor": PAPER, "alpha": 0.45, "edgecolor": "none", "pad": 1})
 
 
 HUES = (
@@ -182,7 +197,6 @@ HUES = (
     "#a0713c", "#d65fa8", "#7d8590", "#a8a020", "#1fa3b5",
 )  # fmt: skip
 MARKS = "os^Dv*PX"
-NAMED = 25
 
 
 def shortened(text, most):
@@ -193,12 +207,13 @@ def shortened(text, most):
 
 def percent(value, _=None):
     """0.001 → "0.1%"."""
-    return f"{100 * value:g}%"
+    return format(Decimal(f"{100 * value:.6g}"), "f") + "%"
 
 
-def _legend(axes, place):
+def _legend(axes, place, **where):
     legend = axes.legend(
-        loc=place, fontsize=TEXT - 0.5, frameon=True, framealpha=0.85, borderpad=0.3, handlelength=1.8
+        loc=place, fontsize=TEXT - 0.5, frameon=True, framealpha=0.85, borderpad=0.3,
+        handlelength=1.7, handletextpad=0.5, **where,
     )  # fmt: skip
     legend.get_frame().set(edgecolor="none", facecolor=PAPER)
     for text in legend.get_texts():

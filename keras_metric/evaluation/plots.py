@@ -56,7 +56,7 @@ def overview(
 
     figure = figure_module.Figure(figsize=(11, 6), dpi=150, facecolor=PAPER)
     _draw_neighbors(figure.add_axes((0.01, 0.07, 0.58, 0.91)), data, images, queries, k, seed)
-    axes = figure.add_axes((0.66, 0.6, 0.315, 0.33))
+    axes = figure.add_axes((0.66, 0.6, 0.315, 0.305))
     shares = pair_sample.shares(same, different)
     charts.histogram(axes, *shares, verified["threshold"], data.unit)
     charts.roc(figure.add_axes((0.66, 0.12, 0.315, 0.33)), verified)

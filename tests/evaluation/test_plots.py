@@ -192,4 +192,14 @@ def test_pixels_of_every_kind():
 
 
 def test_percentages_lose_no_digits():
-    assert [charts.percent(one) for one in (1, 0.5, 1e-6)] == ["100%", "50%", "0.0001%"]
+    assert [charts.percent(one) for one in (1, 0.5, 1e-6, 1e-7)] == [
+        "100%", "50%", "0.0001%", "0.00001%",
+    ]  # fmt: skip
+
+
+def test_names_on_a_map_do_not_cover_each_other():
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    axes = figure.add_axes((0, 0, 1, 1))
+    points = np.array([[0, 0], [0.01, 0], [0.02, 0], [1, 1], [1, 1]])
+    charts.classes_map(axes, points, np.array([0, 1, 1, 2, 2]), ["small", "larger", "far"], "map")
+    assert [text.get_text() for text in axes.texts] == ["larger", "far"]

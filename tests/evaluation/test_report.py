@@ -134,6 +134,7 @@ def test_the_numbers_are_those_of_the_json(written):
         assert one["times"] in values and one["share"] in values
 
 
+@pytest.mark.filterwarnings("ignore:.*too narrow")
 def test_the_numbers_are_those_of_evaluation(written):
     x, labels, _, told, _ = written
     expected = {

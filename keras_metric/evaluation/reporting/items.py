@@ -126,9 +126,9 @@ class _Sounds(_Pictures):
 
 
 def spectrogram(wave):
-    """Loudness by frequency, low ones below, and time: uint8 (64, up to 96)."""
+    """Loudness by frequency, low ones below, and time, from beginning to end: uint8 (64, 96)."""
     wave = np.pad(wave, (0, max(FRAME - len(wave), 0)))
-    starts = np.linspace(0, len(wave) - FRAME, min(SIDE, 1 + (len(wave) - FRAME) // 32)).astype(int)
+    starts = np.linspace(0, len(wave) - FRAME, SIDE).astype(int)
     frames = wave[starts[:, None] + np.arange(FRAME)] * np.hanning(FRAME)
     power = np.abs(np.fft.rfft(frames, axis=1))[:, 1:] ** 2  # (frames, 128)
     power = power.reshape(len(frames), 64, 2).mean(axis=2)
