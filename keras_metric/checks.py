@@ -60,6 +60,13 @@ def choice(value, argument, owner, options):
     return value
 
 
+def given(value, argument, owner):
+    """Refuses None, which Keras hands over where `fit` got no targets."""
+    if value is None:
+        fail(argument, owner, "be given", value, "Hand targets to fit, evaluate or the loss.")
+    return value
+
+
 def embeddings(x, argument, owner):
     """A floating matrix (rows, dimensions); the rank must be known."""
     if len(x.shape) != 2:

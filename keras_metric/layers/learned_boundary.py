@@ -7,7 +7,7 @@ from keras_metric import checks
 from keras_metric.layers.base import LAYERS
 from keras_metric.losses import LOSSES, MarginLoss
 from keras_metric.losses.margin import margin_loss
-from keras_metric.tensors.numerics import as_float
+from keras_metric.tensors.numerics import as_float, nan_unless_finite
 from keras_metric.tensors.relations import as_ids, pair_relations
 
 
@@ -68,7 +68,8 @@ class LearnedBoundary(keras.layers.Layer):
         known = ops.clip(ops.cast(labels, "int32"), 0, self.num_classes - 1)
         boundary = ops.cast(ops.take(self.boundaries, known), rows.dtype)  # (B,)
         per_anchor = margin_loss(distances, pairs, self.loss.margin, boundary[:, None])
-        self.add_loss(ops.mean(per_anchor) + self.regularization * ops.mean(boundary))
+        loss = ops.mean(per_anchor) + self.regularization * ops.mean(boundary)
+        self.add_loss(loss + nan_unless_finite(rows))
         return embeddings
 
     def compute_output_spec(self, inputs):

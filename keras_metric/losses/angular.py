@@ -21,7 +21,7 @@ def angular(similarities, pairs, angle=40.0, reference_similarities=None):
 
     Args:
         similarities: cosines, shape (batch, references).
-        pairs: `Pairs` of weights, each of shape (batch, references).
+        pairs: `Pairs` of 1 and 0, each of shape (batch, references).
         angle: α in degrees, in (0, 65]: beyond, exponentials of cosines no longer fit into float32.
         reference_similarities: cosines of shape (references, references), where the references are not the batch.
 
@@ -40,15 +40,14 @@ def angular(similarities, pairs, angle=40.0, reference_similarities=None):
     has_negative = top > -LARGE
     top = ops.where(has_negative, top, 0.0)
     top_positives = ops.stop_gradient(ops.max(at_positives, axis=1, keepdims=True))  # (N, 1)
-    by_anchor = pairs.negatives * ops.exp(ops.where(pairs.negatives > 0, logits - top, 0.0))
+    by_anchor = ops.exp(ops.where(pairs.negatives > 0, logits - top, -LARGE))
     by_positive = ops.exp(at_positives - top_positives)
     totals = ops.matmul(by_anchor, ops.transpose(by_positive))  # (B, N)
-    weights = ops.where(has_negative, pairs.positives, 0.0)
-    counted = weights > 0
+    counted = ops.logical_and(pairs.positives > 0, has_negative)
     against = ops.log(ops.where(counted, totals, 1.0)) + top + ops.transpose(top_positives)
     terms = ops.softplus(against - 2.0 * (1.0 + tan_squared) * similarities)
-    sums = ops.sum(weights * ops.where(counted, terms, 0.0), axis=1)
-    return mean_over_terms(sums, ops.sum(weights, axis=1))
+    sums = ops.sum(ops.where(counted, terms, 0.0), axis=1)
+    return mean_over_terms(sums, ops.sum(ops.cast(counted, sums.dtype), axis=1))
 
 
 @LOSSES.register("angular")

@@ -9,7 +9,7 @@ from keras_metric import checks
 from keras_metric.distances import DISTANCES
 from keras_metric.miners import MINERS
 from keras_metric.registry import Registry
-from keras_metric.tensors.numerics import as_float
+from keras_metric.tensors.numerics import as_float, nan_unless_finite
 from keras_metric.tensors.relations import RELATIONS, pair_relations
 
 LOSSES = Registry("loss", keras.losses.Loss)
@@ -79,7 +79,8 @@ class EmbeddingLoss(keras.losses.Loss, abc.ABC):
     def call(self, relations, embeddings):
         """Losses (B,) of relations (B, B) and embeddings (B, D)."""
         embeddings = as_float(embeddings)
-        return self.compare(embeddings, embeddings, ops.cast(relations, embeddings.dtype))
+        losses = self.compare(embeddings, embeddings, ops.cast(relations, embeddings.dtype))
+        return losses + nan_unless_finite(embeddings)
 
     def compare(self, embeddings, references, relations, reference_relations=None):
         """Losses (B,) of anchors against references; what a cross-batch memory calls.

@@ -34,7 +34,7 @@ def contrastive(
     over = ops.where(pairs.positives > 0, distances - positive_margin, negative_margin - distances)
     hinges = ops.relu(over)
     if squared:
-        hinges = hinges * hinges
+        hinges = ops.square(hinges)
     return _part(hinges, pairs.positives, averaging) + _part(hinges, pairs.negatives, averaging)
 
 

@@ -40,7 +40,7 @@ def lifted_structure(
     against = log_add_exp(at_anchor[:, None], at_positive[None, :])  # (B, N)
     weights = ops.where(against > -0.5 * LARGE, pairs.positives, 0.0)
     hinges = ops.relu(ops.where(weights > 0, distances + against, 0.0))
-    sums = ops.sum(weights * (0.5 * hinges * hinges), axis=1)
+    sums = 0.5 * ops.sum(weights * ops.square(hinges), axis=1)
     return mean_over_terms(sums, ops.sum(weights, axis=1))
 
 

@@ -4,6 +4,7 @@ import keras
 
 from keras_metric import checks
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
+from keras_metric.losses.tower_base import TowerLoss
 from keras_metric.tensors.numerics import as_float
 
 
@@ -43,8 +44,9 @@ class MatryoshkaLoss(EmbeddingLoss):
     ):
         owner = "MatryoshkaLoss"
         self.loss = LOSSES.get(loss)
-        if type(self.loss).__module__.rpartition(".")[2].startswith("siamese"):
-            checks.fail("loss", owner, "take embeddings", type(self.loss).__name__)
+        if not isinstance(self.loss, (EmbeddingLoss, TowerLoss)):
+            rule = "take embeddings (batch, dimensions) or towers (batch, towers, dimensions)"
+            checks.fail("loss", owner, rule, type(self.loss).__name__)
         super().__init__(
             relation=getattr(self.loss, "relation", "same"),
             ignore_id=getattr(self.loss, "ignore_id", None),
@@ -64,7 +66,9 @@ class MatryoshkaLoss(EmbeddingLoss):
         self._by_row = type(self.loss).from_config(config)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        """Reduced loss; ids go to the inner loss as they came."""
+        """Reduced loss; ids go to an inner loss of towers as they came."""
+        if isinstance(self.loss, EmbeddingLoss):
+            return super().__call__(y_true, y_pred, sample_weight)
         embeddings = as_float(y_pred)
         self._check_dims(embeddings)
         losses = self._sum(lambda part: self._by_row(y_true, part), embeddings)
@@ -73,9 +77,11 @@ class MatryoshkaLoss(EmbeddingLoss):
             losses._keras_mask = mask
         return keras.losses.Loss.__call__(self, losses, losses, sample_weight)
 
-    def call(self, y_true, losses):
-        """The losses of the rows, which Keras then weights and reduces."""
-        return losses
+    def call(self, y_true, y_pred):
+        """Losses (B,), which Keras then weights and reduces."""
+        if isinstance(self.loss, EmbeddingLoss):
+            return super().call(y_true, y_pred)
+        return y_pred  # the losses of the rows
 
     def compare(self, embeddings, references, relations, reference_relations=None):
         """Losses (B,) of anchors against references, for inner losses of class ids and embeddings."""

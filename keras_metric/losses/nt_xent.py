@@ -6,7 +6,7 @@ from keras_metric import checks
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
 from keras_metric.miners.base import all_pairs
 from keras_metric.tensors.averaging import mean_over_terms
-from keras_metric.tensors.masked import log_sum_exp
+from keras_metric.tensors.masked import any_weight, log_sum_exp
 
 
 def nt_xent(similarities, pairs, temperature=0.07):
@@ -26,23 +26,23 @@ def nt_xent(similarities, pairs, temperature=0.07):
 
     References:
         Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020,
-        arXiv:2002.05709, equation 1. Differs from it with several positives: the other positives of an anchor are not in
-        the denominator.
+        arXiv:2002.05709, equation 1. Differs from it with several positives: the other positives of an anchor are
+        not in the denominator.
     """
     logits = similarities / temperature
     against = log_sum_exp(logits, pairs.negatives)[:, None]
-    learnable = ops.logical_and(pairs.positives > 0, against > -1e29)
-    weights = ops.where(learnable, pairs.positives, ops.zeros_like(logits))
-    terms = ops.softplus(ops.where(learnable, against - logits, ops.zeros_like(logits)))
-    return mean_over_terms(ops.sum(weights * terms, axis=1), ops.sum(weights, axis=1))
+    # Without a negative `against` is −LARGE and the term exactly 0; such an anchor's pairs do not count either.
+    sums = ops.sum(pairs.positives * ops.softplus(against - logits), axis=1)
+    counts = ops.sum(pairs.positives, axis=1) * any_weight(pairs.negatives)
+    return mean_over_terms(sums, counts)
 
 
 @LOSSES.register("nt_xent")
 class NTXentLoss(EmbeddingLoss):
     """`nt_xent` between the embeddings of a batch.
 
-    Inputs: `y_true` class ids (batch,), `y_pred` embeddings (batch, dimensions). With `data.two_views` it is SimCLR; with
-    `data.pk_batches` it is supervised.
+    Inputs: `y_true` class ids (batch,), `y_pred` embeddings (batch, dimensions). With `data.two_views` it is SimCLR;
+    with `data.pk_batches` it is supervised.
 
     Args:
         temperature: see `nt_xent`; smaller looks at harder negatives. 0.05 to 0.5.

@@ -10,7 +10,7 @@ from keras_metric.losses.base import LOSSES, as_ignored_id
 from keras_metric.tensors.averaging import mean_over_anchors
 from keras_metric.tensors.columns import class_columns
 from keras_metric.tensors.masked import log_one_plus_sum_exp
-from keras_metric.tensors.numerics import as_float
+from keras_metric.tensors.numerics import as_float, nan_unless_finite
 
 
 class ProxyLoss(keras.losses.Loss, abc.ABC):
@@ -51,7 +51,8 @@ class ProxyLoss(keras.losses.Loss, abc.ABC):
     def call(self, targets, similarities):
         """Losses (B,) of one-hot classes (B, C) and similarities (B, C)."""
         similarities = as_float(similarities)
-        return self.per_row(similarities, ops.cast(targets, similarities.dtype))
+        losses = self.per_row(similarities, ops.cast(targets, similarities.dtype))
+        return losses + nan_unless_finite(similarities)
 
     @abc.abstractmethod
     def per_row(self, similarities, targets):

@@ -6,6 +6,7 @@ from keras_metric import checks
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
 from keras_metric.miners.base import all_pairs
 from keras_metric.tensors.averaging import mean_over_anchors
+from keras_metric.tensors.positives import for_each_positive
 from keras_metric.tensors.soft_ranks import soft_ranks
 
 
@@ -32,14 +33,44 @@ def recall_at_k_surrogate(
         Patel, Tolias and Matas, "Recall@k Surrogate Loss with Large Batches and Similarity Mixup", CVPR 2022,
         arXiv:2108.11179, section 3.
     """
-    _, ranks, present = soft_ranks(similarities, pairs.positives, pairs.negatives, rank_temperature)
-    count = ops.sum(present, axis=1)
-    recalls = [
-        ops.sum(present * ops.sigmoid((cutoff - ranks) / recall_temperature), axis=1)
-        / ops.clip(count, 1.0, cutoff)
-        for cutoff in map(float, k)
-    ]
-    return mean_over_anchors(1.0 - sum(recalls) / len(recalls), count)
+    _, ranks, present = soft_ranks(
+        similarities, pairs.positives, pairs.negatives, rank_temperature, both=False
+    )
+    count = ops.sum(pairs.positives, axis=1)
+    recall = _recall(ranks, present, count, k, recall_temperature)
+    return mean_over_anchors(1.0 - recall, count)
+
+
+def _recall(ranks, present, count, k, temperature):
+    """Mean over k of Σ_p σ((k − ρ_p) / T) / min(k, |P|), (B,), with one matrix in use at a time, not one for each k."""
+    cutoffs = ops.convert_to_tensor([float(cutoff) for cutoff in k], dtype=ranks.dtype)
+    # A rank far beyond every cutoff adds nothing, and has no slope.
+    beyond = max(k) + 1e4 * temperature
+    passes = ops.zeros_like(ranks[0, 0], dtype="int32") + len(k)
+
+    def share_and_inside(ranks, count, i):
+        cutoff = ops.take(cutoffs, i)
+        share = 1.0 / (len(k) * ops.clip(count, 1.0, cutoff))
+        return share, ops.sigmoid((cutoff - ranks) / temperature)
+
+    def forward(ranks, count):
+        def add_recall(i, state):
+            share, inside = share_and_inside(ranks, count, i)
+            return (state[0] + share * ops.sum(inside, axis=1),)
+
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+
+            def add_slopes(i, state):
+                share, inside = share_and_inside(ranks, count, i)
+                return (state[0] - (upstream * share)[:, None] * inside * (1.0 - inside),)
+
+            slopes = for_each_positive(add_slopes, passes, (ops.zeros_like(ranks),))[0]
+            return slopes / temperature, ops.zeros_like(count)
+
+        return for_each_positive(add_recall, passes, (ops.zeros_like(count),))[0], gradient
+
+    return ops.custom_gradient(forward)(ops.where(present, ranks, beyond), count)
 
 
 @LOSSES.register("recall_at_k_surrogate")

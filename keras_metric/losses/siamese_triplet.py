@@ -31,7 +31,7 @@ def siamese_triplet(distances, margin=0.2):
 class SiameseTripletLoss(keras.losses.Loss):
     """`siamese_triplet` on the distances that `models.siamese_triplet` gives.
 
-    Inputs: `y_true` is ignored (`data.triplets` gives zeros), `y_pred` distances (batch, 2).
+    Inputs: `y_true` is ignored and may be missing (`data.triplets` gives zeros), `y_pred` distances (batch, 2).
 
     Args:
         margin: see `siamese_triplet`.
@@ -44,6 +44,10 @@ class SiameseTripletLoss(keras.losses.Loss):
         super().__init__(name=name or "siamese_triplet", reduction=reduction, dtype=dtype)
         owner = "SiameseTripletLoss"
         self.margin = None if margin is None else checks.number(margin, "margin", owner, at_least=0)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Reduced loss; `y_true` may be missing."""
+        return super().__call__(0.0 if y_true is None else y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
         """Losses (B,)."""

@@ -27,12 +27,12 @@ def smooth_ap(similarities, pairs, temperature=0.01):
         Brown et al., "Smooth-AP: Smoothing the Path Towards Large-Scale Image Retrieval", ECCV 2020, arXiv:2007.12163,
         section 4.
     """
-    among_positives, among_all, present = soft_ranks(
+    among_positives, among_all, _ = soft_ranks(
         similarities, pairs.positives, pairs.negatives, temperature
     )
-    count = ops.sum(present, axis=1)
-    # 1 − a/b as (b − a)/b: exactly 0 where no negative is near.
-    misses = ops.sum(present * (among_all - among_positives) / among_all, axis=1)
+    count = ops.sum(pairs.positives, axis=1)
+    # 1 − a/b as (b − a)/b: exactly 0 where no negative is near, and where there is no k-th positive.
+    misses = ops.sum((among_all - among_positives) / among_all, axis=1)
     return mean_over_anchors(misses / ops.maximum(count, 1.0), count)
 
 

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_metric import checks
 from keras_metric.losses.base import LOSSES
-from keras_metric.tensors.numerics import as_float
+from keras_metric.tensors.numerics import as_float, nan_unless_finite
 
 
 class TowerLoss(keras.losses.Loss, abc.ABC):
@@ -45,7 +45,7 @@ class TowerLoss(keras.losses.Loss, abc.ABC):
     def call(self, targets, towers):
         """Losses (B,) of targets and stacked embeddings (B, T, D)."""
         towers = as_float(towers)
-        return self.per_row(towers, ops.cast(targets, towers.dtype))
+        return self.per_row(towers, ops.cast(targets, towers.dtype)) + nan_unless_finite(towers)
 
     def targets(self, y_true, towers):
         """What `per_row` needs of `y_true`, one row for each row; nothing, unless overridden."""
@@ -62,6 +62,7 @@ class TowerLoss(keras.losses.Loss, abc.ABC):
 
 def graded(y_true, owner):
     """Graded similarities (B,) from (B,) or (B, 1)."""
+    checks.given(y_true, "y_true", owner)
     y_true = as_float(y_true)
     if len(y_true.shape) not in (1, 2) or (len(y_true.shape) == 2 and y_true.shape[1] != 1):
         checks.fail_shape(

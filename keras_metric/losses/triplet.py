@@ -44,8 +44,8 @@ class TripletLoss(EmbeddingLoss):
 
     Equal to other libraries:
         `miner="semi_hard", margin=1.0, distance="squared_euclidean", averaging="terms"` is TensorFlow Addons'
-        `TripletSemiHardLoss` with "squared-L2"; `miner="hardest", averaging="terms"` is its `TripletHardLoss` where every
-        class has two examples (theirs also counts anchors that have no positive).
+        `TripletSemiHardLoss` with "squared-L2"; `miner="hardest", averaging="terms"` is its `TripletHardLoss` where
+        every class has two examples (theirs also counts anchors that have no positive).
 
     See also: `MultiSimilarityLoss` and `CircleLoss` weigh pairs themselves; `losses.SiameseTripletLoss` takes the
     distances of given triplets.

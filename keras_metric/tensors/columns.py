@@ -22,6 +22,7 @@ def class_columns(labels, classes, ignore_id=None, owner="the loss", dtype="floa
         ValueError: for ids that are not columns, where values can be seen (eagerly, or while a TensorFlow graph
             runs); elsewhere such a row is all 0.
     """
+    checks.given(labels, "y_true", owner)
     if isinstance(labels, (np.ndarray, list, tuple)):
         as_ids(labels, owner)  # refuses text and wrong ranks
         labels = np.asarray(labels).reshape(-1)

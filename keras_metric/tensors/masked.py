@@ -25,6 +25,55 @@ def any_weight(weights):
 
 def log_sum_exp(values, weights):
     """log Σ w·exp(v) over entries of weight > 0; -LARGE (and no gradient) in an empty row."""
+    return _recomputed(values, weights, _log_sum_exp)
+
+
+def log_one_plus_sum_exp(values, weights):
+    """log(1 + Σ w·exp(v)) over entries of weight > 0; exactly 0 in an empty row."""
+    return _recomputed(values, weights, _log_one_plus_sum_exp)
+
+
+def log_add_exp(column, row):
+    """log(exp(x) + exp(y)) of (B, 1) and (1, N) → (B, N), also where one or both are -LARGE.
+
+    Equal arguments share the gradient, which keeps no (B, N) matrix.
+    """
+
+    def forward(x, y):
+        top = ops.maximum(x, y)
+
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            share = ops.sigmoid(x - y)
+            by_x = ops.sum(upstream * share, axis=1, keepdims=True)
+            return by_x, ops.sum(upstream * (1.0 - share), axis=0, keepdims=True)
+
+        return top + ops.log1p(ops.exp(-ops.abs(x - y))), gradient
+
+    return ops.custom_gradient(forward)(column, row)
+
+
+def _recomputed(values, weights, function):
+    """`function(values, weights)`, a logarithm of a sum of exponentials, with its slopes made anew for the gradient.
+
+    Differentiating the formula would keep the exponentials, one more matrix of the size of the values.
+    """
+
+    def forward(values, weights):
+        logs = function(values, weights)
+
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            # Entries left out become -LARGE before `exp`, since 0 · inf would be NaN.
+            exponents = ops.where(weights > 0, values - logs[..., None], -LARGE)
+            return upstream[..., None] * weights * ops.exp(exponents), ops.zeros_like(weights)
+
+        return logs, gradient
+
+    return ops.custom_gradient(forward)(values, ops.stop_gradient(weights))
+
+
+def _log_sum_exp(values, weights):
     kept, top = _kept_and_top(values, weights)
     top = ops.where(top > -LARGE, top, ops.zeros_like(top))
     total = ops.sum(weights * ops.exp(kept - top[..., None]), axis=-1)
@@ -33,21 +82,13 @@ def log_sum_exp(values, weights):
     return ops.where(some, logs, ops.full_like(logs, -LARGE))
 
 
-def log_one_plus_sum_exp(values, weights):
-    """log(1 + Σ w·exp(v)) over entries of weight > 0; exactly 0 in an empty row."""
+def _log_one_plus_sum_exp(values, weights):
     kept, top = _kept_and_top(values, weights)
     top = ops.maximum(top, 0.0)
     total = ops.sum(weights * ops.exp(kept - top[..., None]), axis=-1)
     return ops.log(ops.exp(-top) + total) + top
 
 
-def log_add_exp(x, y):
-    """log(exp(x) + exp(y)), also where one or both are -LARGE; equal arguments share the gradient."""
-    top = ops.stop_gradient(ops.maximum(x, y))
-    return ops.log(ops.exp(x - top) + ops.exp(y - top)) + top
-
-
 def _kept_and_top(values, weights):
-    # Entries left out become -LARGE before `exp`, since 0 · inf would be NaN.
     kept = ops.where(weights > 0, values, -LARGE)
-    return kept, ops.stop_gradient(ops.max(kept, axis=-1))
+    return kept, ops.max(kept, axis=-1)

@@ -37,10 +37,23 @@ def epsilon(x):
 
 
 def safe_sqrt(x, floor=0.0):
-    """√x where x > floor, else exactly 0 with a zero gradient."""
-    above = x > floor
-    root = ops.sqrt(ops.where(above, x, ops.ones_like(x)))
-    return ops.where(above, root, ops.zeros_like(x))
+    """√x where x > floor, else exactly 0 with a zero gradient.
+
+    The gradient needs the root only, so that nothing else of the size of x is kept for it.
+    """
+
+    def forward(x, floor):
+        root = ops.sqrt(ops.where(x > floor, x, 0.0))
+
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            # Where the root is 0 the division is by 1, and the upstream gradient is left out.
+            kept = ops.where(root > 0, upstream, 0.0)
+            return 0.5 * kept / ops.where(root > 0, root, 1.0), ops.zeros_like(floor)
+
+        return root, gradient
+
+    return ops.custom_gradient(forward)(x, ops.cast(floor, x.dtype))
 
 
 def absolute(x):
@@ -70,6 +83,15 @@ def safe_arccos(cosines):
         cosines > 0, ops.zeros_like(cosines), ops.full_like(cosines, 3.141592653589793)
     )
     return ops.where(inside, angles, at_end)
+
+
+def nan_unless_finite(x):
+    """Scalar to add to a loss: 0, or NaN if an entry is NaN or infinite.
+
+    Masks and floors would hide such an entry: a diverged encoder would show a quiet, plausible loss.
+    """
+    zero = ops.zeros_like(ops.sum(x))
+    return ops.where(ops.all(ops.isfinite(x)), zero, zero + float("nan"))
 
 
 def row_count(x):

@@ -23,10 +23,11 @@ def pair_relations(labels, references=None, relation="same", ignore_id=None, own
     Raises:
         ValueError: for another rank, for text labels and for floating ids that are not whole.
     """
-    valid = rows_taking_part(labels, relation, ignore_id)
+    checks.given(labels, "y_true", owner)
+    valid = rows_taking_part(labels, relation, ignore_id, owner)
     valid_references = valid
     if references is not None:
-        valid_references = rows_taking_part(references, relation, ignore_id)
+        valid_references = rows_taking_part(references, relation, ignore_id, owner)
     if relation == "overlap":
         labels = as_multi_hot(labels, owner)
         others = labels if references is None else as_multi_hot(references, owner)
@@ -42,20 +43,28 @@ def pair_relations(labels, references=None, relation="same", ignore_id=None, own
     return signs if counts is None else ops.where(counts, signs, 0.0)
 
 
-def rows_taking_part(labels, relation, ignore_id):
+def rows_taking_part(labels, relation, ignore_id, owner="the loss"):
     """Boolean (B,): rows that are not to be ignored; None if there is nothing to ignore."""
     if ignore_id is None:
         return None
     if isinstance(labels, (np.ndarray, list, tuple)):
         labels = np.asarray(labels)  # on the host no integer is too large for the comparison
     if relation == "overlap":
-        classes = as_multi_hot(labels)
+        classes = as_multi_hot(labels, owner)
+        if not 0 <= ignore_id < (classes.shape[1] or ignore_id + 1):
+            rule = f"be a column of the {classes.shape[1]} classes"
+            checks.fail("ignore_id", owner, rule, ignore_id)
         ignored = classes[:, ignore_id]
         return ops.logical_or(ignored == 0, ops.sum(classes, axis=1) > ignored)
     if isinstance(labels, np.ndarray):
         return ops.convert_to_tensor(labels.reshape(-1) != ignore_id)
-    labels = ops.convert_to_tensor(labels)
-    return ops.reshape(labels, (-1,)) != ops.cast(ignore_id, labels.dtype)
+    labels = ops.reshape(ops.convert_to_tensor(labels), (-1,))
+    dtype = keras.backend.standardize_dtype(labels.dtype)
+    if "int" in dtype and not np.iinfo(dtype).min <= ignore_id <= np.iinfo(dtype).max:
+        return ops.ones_like(
+            labels, dtype="bool"
+        )  # none has it; a cast would make another id of it
+    return labels != ops.cast(ignore_id, labels.dtype)
 
 
 def as_ids(labels, owner="the loss", argument="y_true"):

@@ -4,9 +4,9 @@ The hinge `[d_ap − d_an + m]+` is linear wherever it is active. Its sum over a
 
     Σ_p c_p (d_ap + m) − Σ_n e_n d_an
 
-with c_p the weight of the negatives that are active with p and e_n that of the positives active with n. These counts come from
-one pass for each positive where anchors have few, and from one sorted row where they have many: O(B² log B) time, O(B²)
-memory, exact in value and gradient.
+with c_p the weight of the negatives that are active with p and e_n that of the positives active with n. These counts
+come from one pass for each positive where anchors have few, and from one sorted row where they have many:
+O(B² log B) time, O(B²) memory, exact in value and gradient.
 """
 
 import typing
@@ -47,10 +47,10 @@ def sums_of_triplets(positive, negative, weights, margin):
     terms = triplet_terms(positive, negative, margin)
     kept = weights > 0
     terms = ops.where(kept, terms, ops.zeros_like(terms))
-    active = ops.where(terms > 0, weights, ops.zeros_like(weights))
-    return TripletSums(
-        ops.sum(weights * terms, axis=1), ops.sum(weights, axis=1), ops.sum(active, axis=1)
-    )
+    counts = ops.sum(weights, axis=1)
+    # A softplus is above 0 everywhere, also where float32 rounds it to 0.
+    active = counts if margin is None else ops.sum(ops.where(terms > 0, weights, 0.0), axis=1)
+    return TripletSums(ops.sum(weights * terms, axis=1), counts, active)
 
 
 def sums_of_all_triplets(distances, pairs, margin, reference_distances=None):
@@ -69,7 +69,7 @@ def sums_of_all_triplets(distances, pairs, margin, reference_distances=None):
     counts = ops.sum(positives, axis=1) * ops.sum(negatives, axis=1)
     if margin is None or reference_distances is not None:
         sums, active = _walk_terms(distances, pairs, margin, reference_distances)
-        return TripletSums(sums, counts, active)
+        return TripletSums(sums, counts, counts if margin is None else active)
     most = most_positives(positives)
     sums, active = ops.cond(
         most <= FEW,
@@ -166,7 +166,7 @@ def _walk(distances, references, positives, negatives, margin, swap):
         by_sums = (args[0] if upstream is None else upstream)[:, :1]
 
         def add_slopes(k, state):
-            by_positive, by_negative, by_reference = state
+            by_distance, by_reference = state
             kept, gap, column, swapped = one_pass(k)
             slopes = ops.sigmoid(gap) if margin is None else ops.cast(gap + margin > 0, gap.dtype)
             slopes = by_sums * kept * slopes
@@ -175,14 +175,13 @@ def _walk(distances, references, positives, negatives, margin, swap):
                 to_anchor = ops.where(swapped, ops.zeros_like(slopes), slopes)
                 rows = ops.shape(references)[0]
                 by_reference = by_reference - ops.segment_sum(slopes - to_anchor, column, rows)
-            by_positive = by_positive + one_hot_columns(column, distances) * ops.sum(
-                slopes, axis=1, keepdims=True
-            )
-            return by_positive, by_negative - to_anchor, by_reference
+            to_positive = ops.sum(slopes, axis=1, keepdims=True)
+            moved = one_hot_columns(column, distances) * to_positive - to_anchor
+            return by_distance + moved, by_reference
 
         zeros = ops.zeros_like(distances)
-        start = (zeros, zeros, ops.zeros_like(references))
-        by_positive, by_negative, by_reference = for_each_positive(add_slopes, most, start)
-        return by_positive + by_negative, by_reference, zeros, zeros
+        start = (zeros, ops.zeros_like(references))
+        by_distance, by_reference = for_each_positive(add_slopes, most, start)
+        return by_distance, by_reference, zeros, zeros
 
     return ops.stack([sums, active], axis=1), gradient

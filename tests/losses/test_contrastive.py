@@ -47,7 +47,9 @@ def test_by_hand():
     # On a line at 0, 0.5 (same class) and 0.8: positive pair 0.5² = 0.25; negative pairs 0.8 and 0.3:
     # (1-0.8)² = 0.04 and (1-0.3)² = 0.49, mean 0.265.
     x = np.array([[0.0], [0.5], [0.8]], "float32")
-    np.testing.assert_allclose(numpy(losses.ContrastiveLoss()(np.array([1, 1, 2]), x)), 0.515, rtol=1e-6)
+    np.testing.assert_allclose(
+        numpy(losses.ContrastiveLoss()(np.array([1, 1, 2]), x)), 0.515, rtol=1e-6
+    )
 
 
 def test_hardest_takes_one_positive_and_one_negative_an_anchor():

@@ -12,7 +12,9 @@ def reference(x, labels, temperature):
     units = x / np.linalg.norm(x, axis=1, keepdims=True)
     terms = []
     for a in range(len(labels)):
-        negatives = [units[a] @ units[n] / temperature for n in range(len(labels)) if labels[n] != labels[a]]
+        negatives = [
+            units[a] @ units[n] / temperature for n in range(len(labels)) if labels[n] != labels[a]
+        ]
         if not negatives:
             continue
         for p in range(len(labels)):
@@ -25,7 +27,9 @@ def reference(x, labels, temperature):
 
 
 @pytest.mark.parametrize("temperature", [0.01, 0.07, 1.0])
-@pytest.mark.parametrize("labels", [[0, 0, 1, 1, 2, 3, 0], [0] * 7, list(range(7)), [0, 0, 0, 0, 1, 1, 1]])
+@pytest.mark.parametrize(
+    "labels", [[0, 0, 1, 1, 2, 3, 0], [0] * 7, list(range(7)), [0, 0, 0, 0, 1, 1, 1]]
+)
 def test_value_and_gradient_equal_the_loop(temperature, labels):
     x = np.random.default_rng(0).normal(size=(7, 4))
     loss = losses.NTXentLoss(temperature)
@@ -43,7 +47,9 @@ def test_a_hard_pair_at_a_small_temperature_does_not_saturate():
     x = np.array([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0]], "float32")
     loss = losses.NTXentLoss(temperature=0.01)
     # The other anchor of the class, at (-1, 0), meets the same: s_ap = -1, s_an = -1: log 2.
-    np.testing.assert_allclose(numpy(loss(np.array([0, 0, 1]), x)), (200 + np.log(2)) / 2, rtol=1e-6)
+    np.testing.assert_allclose(
+        numpy(loss(np.array([0, 0, 1]), x)), (200 + np.log(2)) / 2, rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("temperature", [0, -0.1, float("inf")])

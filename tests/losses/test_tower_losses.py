@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from keras_metric import layers, losses
-from tests.support import BACKEND, assert_slopes, numpy, value_and_gradient
+from tests.support import assert_slopes, numpy, value_and_gradient
 
 RNG = np.random.default_rng(0)
 TOWERS = RNG.normal(size=(6, 2, 5))
@@ -312,19 +312,12 @@ def test_config_round_trip(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_compiled_training_and_a_file(name, tmp_path):
+def test_training_lowers_the_loss(name):
     keras.utils.set_random_seed(0)
     towers = TOWERS.astype("float32")
     inputs = keras.Input((2, 5))
     model = keras.Model(inputs, keras.layers.Dense(4)(inputs))
-    model.compile(
-        keras.optimizers.Adam(0.05), loss=losses.get(name), jit_compile=BACKEND != "torch"
-    )
+    model.compile(keras.optimizers.Adam(0.05), loss=losses.get(name))
     y = GRADES if name in NAMES[-2:] else np.arange(6)
     history = model.fit(towers, y, batch_size=4, epochs=15, verbose=0).history["loss"]
     assert history[-1] < history[0]
-    model.save(tmp_path / "m.keras")
-    again = keras.models.load_model(tmp_path / "m.keras")
-    np.testing.assert_allclose(
-        again.evaluate(towers, y, verbose=0), model.evaluate(towers, y, verbose=0), rtol=1e-6
-    )

@@ -22,7 +22,9 @@ def triplets_of(miner, distances, labels):
 
             def semi_hard(p, d=d, negatives=negatives):
                 beyond = [n for n in negatives if d[n] > d[p]]
-                return min(beyond, key=d.__getitem__) if beyond else max(negatives, key=d.__getitem__)
+                return (
+                    min(beyond, key=d.__getitem__) if beyond else max(negatives, key=d.__getitem__)
+                )
 
             if miner == "all":
                 here = [(p, n) for p in positives for n in negatives]

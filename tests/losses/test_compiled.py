@@ -1,0 +1,70 @@
+"""Every loss gives the same eagerly, in a graph and under XLA, and traces once for batches of one shape."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_metric import losses
+from tests.losses.cases import batch, make
+from tests.support import BACKEND, numpy
+
+EVERY = losses.LOSSES.names()
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.function is TensorFlow's")
+@pytest.mark.parametrize("name", EVERY)
+def test_eager_equals_graph_equals_xla(name):
+    """Value and gradient, with a known and with an unknown batch size."""
+    import tensorflow as tf
+
+    y, x = batch(name)
+    loss = make(name)
+    traces = []
+
+    def gradient(labels, predictions):
+        traces.append(1)
+        with tf.GradientTape() as tape:
+            tape.watch(predictions)
+            value = loss(labels, predictions)
+        return value, tape.gradient(value, predictions)
+
+    eager = gradient(tf.constant(y), tf.constant(x))
+    other_y, other_x = batch(name, seed=1)
+    for jit, rows in ((False, len(y)), (False, None), (True, None)):
+        compiled = tf.function(
+            gradient,
+            jit_compile=jit,
+            input_signature=[
+                tf.TensorSpec([rows, *y.shape[1:]], y.dtype),
+                tf.TensorSpec([rows, *x.shape[1:]], x.dtype),
+            ],
+        )
+        result = compiled(tf.constant(y), tf.constant(x))
+        np.testing.assert_allclose(result[0], eager[0], rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(result[1], eager[1], rtol=1e-4, atol=1e-6)
+        before = len(traces)
+        compiled(tf.constant(other_y[::-1].copy()), tf.constant(other_x))
+        assert len(traces) == before
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="jax.jit is JAX's")
+@pytest.mark.parametrize("name", EVERY)
+def test_traces_under_jit(name):
+    import jax
+
+    y, x = batch(name)
+    loss = make(name)
+    traces = []
+
+    def of(predictions, labels):
+        traces.append(1)
+        return loss(labels, predictions)
+
+    step = jax.jit(jax.value_and_grad(of))
+    value, gradient = step(x, ops.convert_to_tensor(y))
+    np.testing.assert_allclose(value, numpy(loss(y, x)), rtol=1e-5, atol=1e-7)
+    assert np.isfinite(gradient).all()
+    before = len(traces)
+    other_y, other_x = batch(name, seed=1)
+    step(other_x, ops.convert_to_tensor(other_y[::-1].copy()))
+    assert len(traces) == before
