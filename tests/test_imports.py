@@ -61,6 +61,9 @@ OPTIONAL = {
     "usearch",
 }
 
+# Rooms that are made of such a package: importing the room, which nothing else does, loads it.
+MADE_OF = {"beam": {"apache_beam"}}
+
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
@@ -137,7 +140,7 @@ def test_imports_point_the_right_way(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_extras_are_imported_where_they_are_used(path):
     early = {name.split(".")[0] for name in loaded_at_import(ast.parse(path.read_text()))}
-    assert early & OPTIONAL == set()
+    assert early & (OPTIONAL - MADE_OF.get(room_of(path), set())) == set()
 
 
 @pytest.mark.parametrize(
