@@ -74,17 +74,16 @@ class Draws:
             )
         )  # fmt: skip
 
-    def positives(self, epoch, number):
-        """Two different rows of one class, of different groups, each of the shape of `number`."""
-        _, a, b = self._same(epoch, number)
-        return tf.gather(self._order, a), tf.gather(self._order, b)
+    def pairs(self, epoch, number, positive):
+        """Rows of two examples, of one class where `positive` and else of two, and of different groups.
 
-    def negatives(self, epoch, number):
-        """Rows of two different classes, of different groups."""
-        first = self._any_class(epoch, number)
-        place = self._within(first, epoch, number, 12)
-        other = self._other(first, place, epoch, number, 11)
-        return tf.gather(self._order, place), tf.gather(self._order, other)
+        Positive pairs and negative pairs are numbered each on their own.
+        """
+        own = self._class(epoch, number, positive)
+        a = self._within(own, epoch, number, 21)
+        same = self._partner(own, a, epoch, number)
+        other = self._other(own, a, epoch, number, 11) if self.classes > 1 else same
+        return tf.gather(self._order, a), tf.gather(self._order, tf.where(positive, same, other))
 
     def triplets(self, epoch, number):
         """Two different rows of one class and a row of another."""
@@ -92,35 +91,36 @@ class Draws:
         other = self._other(own, a, epoch, number, 14)
         return tuple(tf.gather(self._order, place) for place in (a, b, other))
 
-    def anchors(self, epoch, number):
-        """Rows of classes with positives: class, then row, and the class that it is of."""
-        own, a, _ = self._same(epoch, number)
-        return own, tf.gather(self._order, a)
-
-    def _any_class(self, epoch, number):
+    def _class(self, epoch, number, full):
+        """The class of each draw: where `full` one with positives, else any."""
         if self._weighted is not None:
-            return self._weighted.one(10, epoch, number)
-        turn, place = number // self.classes, number % self.classes
-        return permuted(place, self.classes, make_key(self.seed, 10, epoch, turn))
-
-    def _full_class(self, epoch, number):
-        if self._weighted_full is not None:
-            return tf.gather(self._full, self._weighted_full.one(20, epoch, number))
-        turn, place = number // self.full, number % self.full
-        key = make_key(self.seed, 20, epoch, turn)
-        return tf.gather(self._full, permuted(place, self.full, key))
+            any_class = self._weighted.one(10, epoch, number)
+            if not self.full:
+                return any_class
+            own = tf.gather(self._full, self._weighted_full.one(20, epoch, number))
+            return tf.where(full, own, any_class)
+        size = tf.where(full, tf.constant(max(self.full, 1), tf.int64), self.classes)
+        stream = tf.where(full, tf.constant(20, tf.int64), 10)
+        key = make_key(self.seed, stream, epoch, number // size)
+        place = permuted(number % size, size, key)
+        own = tf.gather(self._full, tf.minimum(place, self.full - 1)) if self.full else place
+        return tf.where(full, own, place)
 
     def _same(self, epoch, number):
-        """A class and the positions of two of its rows."""
-        own = self._full_class(epoch, number)
+        """A class with positives and the positions of two of its rows."""
+        own = self._class(epoch, number, tf.ones_like(number, tf.bool))
         a = self._within(own, epoch, number, 21)
+        return own, a, self._partner(own, a, epoch, number)
+
+    def _partner(self, own, a, epoch, number):
+        """The position of another row of the class, of another group than that of position `a`."""
         start, size = tf.gather(self._starts, own), tf.gather(self._sizes, own)
-        first, count = a, tf.ones_like(a)  # what b must not be
+        first, count = a, tf.ones_like(a)  # what it must not be
         if self._units is not None:
             unit = tf.gather(self._unit_of, a)
             first, count = tf.gather(self._unit_starts, unit), tf.gather(self._unit_sizes, unit)
-        b = start + below(size - count, self.seed, 22, epoch, number)
-        return own, a, tf.where(b >= first, b + count, b)
+        b = start + below(tf.maximum(size - count, 1), self.seed, 22, epoch, number)
+        return tf.where(b >= first, b + count, b)
 
     def _other(self, own, a, epoch, number, stream):
         """The position of a row of another class than `own` and another group than that of position `a`."""

@@ -86,11 +86,9 @@ def drawn_pairs(
         place = permuted(slots[None], size, make_key(draws.seed, 3, epoch, steps[:, None]))
         positive = place < here
         turn = tf.where(positive, done + place, steps[:, None] * size - done + place - here)
-        a_same, b_same = draws.positives(epoch, turn) if parts else (turn, turn)
-        a_other, b_other = draws.negatives(epoch, turn) if parts < _FINE else (turn, turn)
-        if hard is not None and parts < _FINE:
-            b_other = hard.negatives(a_other, b_other, epoch, turn)
-        a, b = tf.where(positive, a_same, a_other), tf.where(positive, b_same, b_other)
+        a, b = draws.pairs(epoch, turn, positive)
+        if hard is not None:
+            b = tf.where(positive, b, hard.negatives(a, b, epoch, turn))
         return tf.concat([a, b], axis=1)
 
     def finish(inputs, rows):

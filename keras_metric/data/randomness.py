@@ -68,35 +68,40 @@ def permuted(index, size, key):
     References:
         Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002, section 5.
     """
-    size = unsigned(size)
+    x = unsigned(index) + tf.zeros_like(unsigned(size)) + tf.zeros_like(key)
+    shape = tf.shape(x)
+    x, size, key = (tf.reshape(tf.broadcast_to(a, shape), (-1,)) for a in (x, unsigned(size), key))
     rows = unsigned(tf.math.ceil(tf.sqrt(tf.cast(size, tf.float64))))
     columns = (size + rows - unsigned(1)) // rows
+    once = _feistel(x, rows, columns, key)
+    # Few land outside; only those walk on.
+    outside = tf.where(once >= size)[:, 0]
+    x, size, rows, columns, key = (tf.gather(a, outside) for a in (once, size, rows, columns, key))
+
+    def walk(x):
+        return (tf.where(x >= size, _feistel(x, rows, columns, key), x),)
+
+    (x,) = tf.while_loop(lambda x: tf.reduce_any(x >= size), walk, (x,))
+    once = tf.tensor_scatter_nd_update(once, outside[:, None], x)
+    return tf.reshape(tf.cast(once, tf.int64), shape)
+
+
+def _feistel(x, rows, columns, key):
+    """Image of x under a permutation of 0 … rows · columns − 1."""
 
     def shifted(value, other, bound, round_key):
         moved = value + _scaled(mix(other * unsigned(_GOLDEN) + round_key), bound)
         return tf.where(moved >= bound, moved - bound, moved)
 
-    # Loops instead of unrolled rounds: a small graph is what makes an epoch start quickly.
+    # A loop instead of unrolled rounds: a small graph is what makes an epoch start quickly.
     def one_round(i, row, column):
         round_key = mix(key + unsigned(i) * unsigned(_GOLDEN))
         column = shifted(column, row, columns, round_key)
         row = shifted(row, column, rows, round_key + unsigned(1))
         return i + 1, row, column
 
-    def once(x):
-        row = x // columns
-        column = x - row * columns
-        _, row, column = tf.while_loop(
-            lambda i, *_: i <= _ROUNDS, one_round, (tf.constant(1), row, column)
-        )
-        return row * columns + column
-
-    def walk(x, outside):
-        x = tf.where(outside, once(x), x)
-        return x, x >= size
-
-    x = unsigned(index) + tf.zeros_like(size) + tf.zeros_like(key)
-    x, _ = tf.while_loop(
-        lambda x, outside: tf.reduce_any(outside), walk, (x, tf.ones_like(x, tf.bool))
-    )
-    return tf.cast(x, tf.int64)
+    row = x // columns
+    column = x - row * columns
+    state = (tf.constant(1), row, column)
+    _, row, column = tf.while_loop(lambda i, *_: i <= _ROUNDS, one_round, state)
+    return row * columns + column
