@@ -1,6 +1,6 @@
 """Safe numerics: the edges where a plain formula would give NaN or lose digits.
 
-Decisions, tested in `tests/tensors/test_numerics.py`:
+Decisions, tested in `tests/tensors/test_tensors.py`:
 
 * float16 and bfloat16 are computed in float32: their squared distances are wrong in the third digit.
 * A square root, a norm, an arc cosine has a zero gradient at its singular point, never NaN.
