@@ -15,8 +15,8 @@ class DistanceWeightedMiner(Miner):
 
         w_an ∝ 1 / q(max(d, cutoff)),   q(d) = d^(D−2) · (1 − d²/4)^((D−3)/2),   Σ_n w_an = 1
 
-    d is the Euclidean distance of the normalised embeddings, whatever the distance of the loss; w_an = 0 from `limit` on.
-    In triplets every positive meets all weighted negatives; for pair losses an anchor's negatives together weigh as
+    d is the Euclidean distance of the normalised embeddings, whatever the distance of the loss; w_an = 0 from `limit`
+    on. In triplets every positive meets all weighted negatives; for pair losses an anchor's negatives together weigh as
     much as its positives. Weights instead of the paper's random draws: the expected loss, without a seed.
 
     Args:

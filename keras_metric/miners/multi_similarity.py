@@ -9,7 +9,7 @@ from keras_metric.tensors.masked import masked_max, masked_min
 
 @MINERS.register("multi_similarity")
 class MultiSimilarityMiner(Miner):
-    """Positives less similar than the most similar negative, and negatives more similar than the least similar positive.
+    """Positives less similar than the nearest negative, and negatives more similar than the farthest positive.
 
     With the margin ε, in similarity = −distance: positive p stays if s_ap − ε < max over N(a) of s, negative n if
     s_an + ε > min over P(a) of s, both strictly. An anchor that lacks positives or negatives keeps nothing.
