@@ -6,7 +6,7 @@ from keras_metric import checks
 from keras_metric.data.pair_rows import Draws
 from keras_metric.data.pipeline import batches
 from keras_metric.data.prepared import prepare
-from keras_metric.data.randomness import make_key, own_seed, permuted
+from keras_metric.data.randomness import below, own_seed
 
 _OWNER = "pairs"
 _FINE = 1 << 20  # the fraction of positives is kept as a whole number of these parts
@@ -83,9 +83,11 @@ def drawn_pairs(
     def sampler(epoch, steps):
         done = steps[:, None] * size * parts // _FINE  # positive pairs before this batch, (M, 1)
         here = (steps[:, None] + 1) * size * parts // _FINE - done
-        place = permuted(slots[None], size, make_key(draws.seed, 3, epoch, steps[:, None]))
-        positive = place < here
-        turn = tf.where(positive, done + place, steps[:, None] * size - done + place - here)
+        # Positives are spread evenly over a batch, from another place on in each.
+        slot = (slots + below(size, draws.seed, 3, epoch, steps[:, None])) % size
+        before = slot * here // size
+        positive = (slot + 1) * here // size > before
+        turn = tf.where(positive, done + before, steps[:, None] * size - done + slot - before)
         a, b = draws.pairs(epoch, turn, positive)
         if hard is not None:
             b = tf.where(positive, b, hard.negatives(a, b, epoch, turn))
