@@ -12,7 +12,7 @@ MEMORY = (
 FEW = 64  # a matrix product of fewer rows reads the gallery more often than it should
 SORTED = 45  # bytes that a score takes while it is sorted
 PIECE = 2**26  # bytes of what is sorted at once, unless one row alone has more
-SAMPLE = 4096  # scores of a row that its bound is guessed from
+SAMPLE = 4096  # scores of a row that its bound is guessed from, at most
 NOTHING = np.uint64(2**64 - 1)
 
 
@@ -71,11 +71,12 @@ def _candidates(tile, depth):
     """Mask of all scores up to a bound that at least `depth` scores of the row do not exceed, and how many."""
     n, width = tile.shape
     sample, place = tile, depth - 1
-    if width > SAMPLE:
-        sample = np.take(tile, _sample(width, SAMPLE), axis=1)
-        expected = depth * SAMPLE / width
+    number = min(SAMPLE, max(width // 8, 128))
+    if 2 * number < width:
+        sample = np.take(tile, _sample(width, number), axis=1)
+        expected = depth * number / width
         # Far enough above the expected place that the bound is too low in hardly any row.
-        place = min(int(expected + 4 * np.sqrt(expected) + 4), SAMPLE - 1)
+        place = min(int(expected + 4 * np.sqrt(expected) + 4), number - 1)
     bound = np.partition(sample, place, axis=1)[:, place]
     mask = tile <= bound[:, None]
     counts = np.count_nonzero(mask, axis=1)
