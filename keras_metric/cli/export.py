@@ -114,7 +114,7 @@ def write_saved_model(arguments):
     if arguments.data:
         batch = batch_of(arguments.data, size, arguments.encoded_images, encoder)
     elif arguments.encoded_images:
-        batch = made_up_files(*encoder.input_shape[1:])
+        batch = export.made_up_files(*encoder.input_shape[1:])
     else:
         batch = export.made_up_inputs(version)
     export.verify(version, encoder, batch, preprocessing=preprocessing)
@@ -133,11 +133,3 @@ def batch_of(data, image_size, encoded, encoder, rows=33):
     if not files:
         raise Failure(f"{data}: is no folder with JPEG or PNG files, which this model takes")
     return np.array([file.read_bytes() for file in files[:rows]], object)
-
-
-def made_up_files(height, width, channels):
-    """A few PNG files of noise."""
-    import tensorflow as tf
-
-    images = np.random.default_rng(0).integers(0, 256, (5, height, width, channels)).astype("uint8")
-    return np.array([tf.io.encode_png(image).numpy() for image in images], object)

@@ -2,7 +2,7 @@
 
 from keras_metric.export.cpp import InCpp, cpp_compiler, run_in_cpp
 from keras_metric.export.encoded_images import EncodedImages
-from keras_metric.export.made_up import made_up_inputs
+from keras_metric.export.made_up import made_up_files, made_up_inputs
 from keras_metric.export.portable import Conversion
 from keras_metric.export.process import WithoutKeras, as_text, run_without_keras
 from keras_metric.export.to_litert import litert
@@ -20,6 +20,7 @@ __all__ = [
     "as_text",
     "cpp_compiler",
     "litert",
+    "made_up_files",
     "made_up_inputs",
     "onnx",
     "run_in_cpp",

@@ -98,7 +98,9 @@ class Corpus(tf.Module):
 
     def _exact(self, x, candidates):
         """Distances (B, candidates) between the rows of x and their candidates, by float64 rounded to float32."""
-        items = tf.cast(tf.gather(self.vectors, candidates), tf.float64)
+        # Gathering from the variable itself would make TensorFlow copy all of it at every read, here and in `_rough`.
+        vectors = tf.convert_to_tensor(self.vectors)
+        items = tf.cast(tf.gather(vectors, candidates), tf.float64)
         rows = tf.broadcast_to(tf.cast(x, tf.float64)[:, None, :], tf.shape(items))
         flat = [tf.reshape(one, (-1, self.vectors.shape[1])) for one in (rows, items)]
         distances = self.distance.between(*flat)

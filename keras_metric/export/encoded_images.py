@@ -41,6 +41,7 @@ class EncodedImages:
 
     def __call__(self, contents):
         """Images of a batch of files (B,)."""
+        contents = tf.convert_to_tensor(contents, tf.string)
         shape = (self.height, self.width, self.channels)
         return tf.map_fn(
             self._image, contents, fn_output_signature=tf.TensorSpec(shape, self.dtype)

@@ -1,6 +1,7 @@
 """Made-up inputs, for a proof where no real ones are at hand."""
 
 import numpy as np
+import tensorflow as tf
 
 from keras_metric import checks
 from keras_metric.export import card, versions
@@ -41,3 +42,10 @@ def made_up_input(name, one, rows, random):
     if "float" in one["dtype"]:
         return random.random(shape, "float32").astype(one["dtype"])
     return random.integers(0, 2, shape).astype(one["dtype"])
+
+
+def made_up_files(height, width, channels=3, rows=8, seed=0):
+    """PNG files of noise (rows,), as bytes, for a model that takes `EncodedImages`."""
+    random = np.random.default_rng(seed)
+    images = random.integers(0, 256, (rows, height, width, channels)).astype("uint8")
+    return np.array([tf.io.encode_png(image).numpy() for image in images], object)

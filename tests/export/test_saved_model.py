@@ -223,6 +223,31 @@ def test_text_through_a_keras_layer(tmp_path):
     )
 
 
+def test_waveforms(tmp_path):
+    def spectrum(waves):
+        return tf.abs(tf.signal.stft(waves, frame_length=64, frame_step=32))
+
+    encoder = keras.Sequential(
+        [keras.Input((None, 33)), keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(3)]
+    )
+    waves = np.sin(np.arange(256) * np.array([[0.1], [0.3]])).astype("float32")
+    mel = keras.layers.MelSpectrogram(
+        fft_length=64, sequence_stride=32, sampling_rate=8000, num_mel_bins=33, max_freq=4000
+    )
+    swapped = keras.Sequential([keras.Input((None,)), mel, keras.layers.Permute((2, 1))])
+    for name, preprocessing in (("function", spectrum), ("layer", swapped)):
+        folder = export.saved_model(
+            encoder, tmp_path / name, preprocessing=preprocessing,
+            input_signature=[tf.TensorSpec((None, None), tf.float32)],
+        )  # fmt: skip
+        embed = tf.saved_model.load(str(folder)).signatures["embed"]
+        for one in (waves, waves[:, :128]):  # of any length
+            expected = encoder(preprocessing(tf.constant(one)))
+            np.testing.assert_allclose(
+                embed(inputs=tf.constant(one))["embedding"], expected, rtol=1e-5, atol=1e-5
+            )
+
+
 def test_half_precision_becomes_float32(tmp_path):
     encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, dtype="mixed_bfloat16")])
     folder = export.saved_model(encoder, tmp_path)
