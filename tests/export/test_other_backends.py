@@ -43,6 +43,8 @@ if keras.backend.backend() == "jax":
         export.saved_model(keras.Sequential([keras.Input((4,)), Mine()]), folder)
     except RuntimeError as error:
         said = str(error)
+else:
+    said = str(export.litert(encoder, folder + ".tflite", "float32", x))
 card = json.loads((version / "model_card.json").read_text())
 print(json.dumps({
     "backend": keras.backend.backend(), "version": version.name, "said": said, "differences": report.differences,
@@ -70,4 +72,6 @@ def test_an_encoder_crosses_over(backend, tmp_path):
     assert max(seen["differences"].values()) <= 1e-5
     if backend == "jax":
         assert "Mine" in seen["said"] and "register" in seen["said"]
+    else:
+        assert "model.tflite" in seen["said"] and "16 rows differ by" in seen["said"]
     assert {entry.name for entry in (tmp_path / "model").iterdir()} == {"1"}
