@@ -4,8 +4,8 @@
     python examples/image_search.py --images FOLDER           # your own: one sub-folder of images a class
     keras-metric serve saved_models/image_search              # then ask it, in a browser or by REST
 
-Nothing is downloaded. With Fashion-MNIST and the settings as they stand, 10,000 images held out of training look for their
-class among the other 60,000: hit@1 0.894, precision@10 0.882 (seed 0; 100 seconds of processor time).
+Nothing is downloaded. With Fashion-MNIST and the settings as they stand, 10,000 images held out of training look for
+their class among the other 60,000: hit@1 0.894, precision@10 0.882 (seed 0; 100 seconds of processor time).
 """
 
 import argparse
