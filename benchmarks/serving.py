@@ -36,16 +36,22 @@ SERVER_FOLDER = Path(__file__).parents[1] / "keras_metric" / "serving"
 SHAPE, DIMENSIONS = (28, 28, 1), 128
 
 
-def in_turns(first, second, runs):
-    """Median seconds of both, and the median of the ratios of neighbouring runs."""
-    for _ in range(5):
-        first(), second()
-    times = np.empty((runs, 2))
+def in_turns(first, second, rounds, block=8):
+    """Median seconds of both, and the median over rounds of their ratio.
+
+    They take turns in blocks of calls, whose first ones do not count: the threads of NumPy's products go on spinning for
+    a while after a call, and would be charged to whatever comes next.
+    """
+    times = np.empty((rounds, 2))
     for row in times:
         for place, action in enumerate((first, second)):
-            began = time.perf_counter()
-            action()
-            row[place] = time.perf_counter() - began
+            time.sleep(0.05)
+            seconds = []
+            for _ in range(block):
+                began = time.perf_counter()
+                action()
+                seconds.append(time.perf_counter() - began)
+            row[place] = np.median(seconds[2:])
     return (*np.median(times, axis=0), np.median(times[:, 0] / times[:, 1]))
 
 
@@ -101,7 +107,7 @@ def calls(folder, model, index, runs):
         own, other, ratio = in_turns(
             lambda x=x: [one.numpy() for one in search(inputs=x).values()],
             lambda x=x: index.search(embed(inputs=x)["embedding"].numpy(), k=10),
-            max(runs // 4, 5),
+            max(runs // 3, 3),
         )
         print(
             f"search in {len(index):,}, batch {batch}: {own * 1e3:.2f} ms, {ratio:.3f} of embed and exact search "
@@ -285,7 +291,7 @@ def main():
         folder, model = Path(folder) / "model", encoder()
         index = exported(folder, model, 5_000 if small else 100_000)
         if arguments.part in (None, "calls"):
-            calls(folder, model, index, 40 if small else 200)
+            calls(folder, model, index, 5 if small else 15)
         if arguments.part in (None, "load"):
             load(folder, 1 if small else 5)
         if arguments.part in (None, "endurance"):

@@ -178,3 +178,38 @@ def test_a_model_of_vectors_says_so(browser, tmp_path):
         assert wait_for(browser, "#takes").text == "inputs: float32 (None, 2)"
         assert "curl" in browser.find_element("id", "example").text
         assert not browser.find_element("id", "compare").is_displayed()
+
+
+def test_a_model_of_texts(browser, tmp_path):
+    import tensorflow as tf
+
+    texts = tf.TensorSpec((None,), tf.string, name="inputs")
+
+    class Lengths(tf.Module):
+        @tf.function(input_signature=[texts])
+        def embed(self, inputs):
+            return {"embedding": tf.cast(tf.strings.length(inputs), tf.float32)[:, None]}
+
+        @tf.function(
+            input_signature=[tf.TensorSpec((None,), tf.string, name=name) for name in "ab"]
+        )
+        def similarity(self, a, b):
+            distance = tf.abs(self.embed(a)["embedding"] - self.embed(b)["embedding"])[:, 0]
+            return {"distance": distance, "similarity": -distance}
+
+    module = Lengths()
+    signatures = {
+        "serving_default": module.embed,
+        "embed": module.embed,
+        "similarity": module.similarity,
+    }
+    tf.saved_model.save(module, str(tmp_path / "texts" / "1"), signatures=signatures)
+    with LocalServer(tmp_path / "texts", port=0) as app:
+        browser.get(f"{app.url}/")
+        boxes = browser.find_elements("css selector", "#compare input.text")
+        boxes[0].send_keys("three")
+        boxes[1].send_keys("elevenchars\n")
+        wait_for(browser, "#distance", "distance 6.0000")
+        assert not browser.find_elements("id", "verdict")  # there is no threshold
+        drop(browser, "place-b", b"12345", "bytes.bin")
+        wait_for(browser, "#distance", "distance 0.0000")
