@@ -39,8 +39,8 @@ SHAPE, DIMENSIONS = (28, 28, 1), 128
 def in_turns(first, second, rounds, block=8):
     """Median seconds of both, and the median over rounds of their ratio.
 
-    They take turns in blocks of calls, whose first ones do not count: the threads of NumPy's products go on spinning for
-    a while after a call, and would be charged to whatever comes next.
+    They take turns in blocks of calls, whose first ones do not count: the threads of NumPy's products go on spinning
+    for a while after a call, and would be charged to whatever comes next.
     """
     times = np.empty((rounds, 2))
     for row in times:
