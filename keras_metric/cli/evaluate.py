@@ -67,7 +67,7 @@ def run(arguments):
             arguments.report,
             class_names=examples.class_names,
             items=examples.x,
-            title=f"{arguments.model} on {arguments.data or arguments.dataset}",
+            title=f"{Path(arguments.model).name} on {Path(arguments.data or arguments.dataset).name}",
         )
         print(f"Look at {arguments.report}")
 

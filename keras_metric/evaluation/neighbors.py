@@ -4,12 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_metric.distances import CosineDistance, InnerProductDistance
 from keras_metric.evaluation import ranks
-from keras_metric.evaluation.scores import scorer
+from keras_metric.evaluation.pair_measures import BLOCK, measure_of
+from keras_metric.evaluation.scores import scorer, unit_rows
 from keras_metric.index import formulas
 
 TILE = 2**23  # scores at a time
-PAIRS_AT_ONCE = 2**16
+NUMBERS = 2**20  # of embeddings, or distances in a tile, at a time
+DENSE = 8  # a share of all pairs from which tiles are faster: one of so many
+DIGITS = 14  # parallel rows of different lengths differ in the last bits, and would not tie
 
 
 class Neighbors(NamedTuple):
@@ -43,9 +47,37 @@ def neighbors(embeddings, queries, k, distance):
 
 
 def between(embeddings, left, right, distance):
-    """Distances (M,) float64 of the pairs of rows `left[i]`, `right[i]`."""
+    """Distances (M,) float64 of the pairs of rows `left[i]`, `right[i]`, in bounded memory.
+
+    Args:
+        embeddings: (N, D), checked.
+        left, right: row numbers (M,).
+        distance: a `Distance`; one that is not symmetric is taken from left to right.
+    """
+    used, places = np.unique(np.concatenate([left, right]), return_inverse=True)
+    x, left, right = embeddings[used], *places.reshape(2, -1)
+    if len(left) and DENSE * len(left) >= len(x) ** 2:
+        measure = measure_of(x, distance, np.dtype("float64"))
+        if measure.symmetric:
+            return _from_tiles(measure, np.minimum(left, right), np.maximum(left, right))
+    cosine = isinstance(distance, CosineDistance)
+    if cosine:  # every row is brought to length 1 once, not once a pair
+        x, distance = unit_rows(x.astype("float64")), InnerProductDistance()
     found = np.empty(len(left))
-    for start in range(0, len(left), PAIRS_AT_ONCE):
-        some = slice(start, start + PAIRS_AT_ONCE)
-        found[some] = formulas.between(embeddings[left[some]], embeddings[right[some]], distance)
+    step = max(NUMBERS // x.shape[1], 1)
+    for start in range(0, len(left), step):
+        some = slice(start, start + step)
+        found[some] = formulas.between(x[left[some]], x[right[some]], distance)
+    return np.round(np.maximum(1 + found, 0), DIGITS) if cosine else found
+
+
+def _from_tiles(measure, low, high):
+    """Where a good part of all pairs is asked for, whole tiles of them are the faster way."""
+    found = np.empty(len(low))
+    order = np.argsort(low, kind="stable")
+    step = max(NUMBERS // measure.rows // BLOCK, 1) * BLOCK
+    for start in range(0, measure.rows, step):
+        stop = min(start + step, measure.rows)
+        some = order[slice(*np.searchsorted(low, (start, stop), sorter=order))]
+        found[some] = measure.tile(start, stop)[low[some] - start, high[some] - start]
     return found

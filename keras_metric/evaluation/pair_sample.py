@@ -75,4 +75,5 @@ def _of_kind(embeddings, order, first, count, distance, limit, random):
     number = random.integers(total, size=limit) if total > limit else np.arange(total)
     left = np.searchsorted(until, number, side="right")
     right = first[left] + number - (until[left] - count[left])
-    return PairSample(between(embeddings, order[left], order[right], distance), total)
+    pairs = np.sort(np.stack([order[left], order[right]]), axis=0)  # from the earlier row
+    return PairSample(between(embeddings, *pairs, distance), total)

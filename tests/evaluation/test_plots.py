@@ -2,9 +2,11 @@ import io
 
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_metric import distances, evaluation
 from keras_metric.evaluation import charts, pair_sample, plots
+from keras_metric.evaluation import neighbors as neighboring
 from keras_metric.evaluation.neighbors import neighbors
 from keras_metric.evaluation.pictures import to_pixels
 
@@ -42,6 +44,27 @@ def test_neighbors_are_those_of_a_full_sort(name):
     np.testing.assert_array_equal(found.rows, order)
     expected = np.take_along_axis(every[queries], order, axis=1)
     np.testing.assert_allclose(found.distances, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["cosine", "euclidean", "manhattan", "inner_product", "snr"])
+@pytest.mark.parametrize("pairs", [5, 3000])
+def test_distances_of_few_and_of_many_pairs(name, pairs, monkeypatch):
+    monkeypatch.setattr(neighboring, "NUMBERS", 200)  # many steps
+    x, _ = clusters(count=40)
+    x[3] = 4 * x[9]
+    x[5] = 0
+    random = np.random.default_rng(0)
+    left, right = random.integers(len(x), size=(2, pairs))
+    left[0], right[0] = 3, 9
+    if name == "snr":
+        x[5] = x[4]
+    distance = distances.get(name)
+    wide = x.astype("float64")
+    expected = ops.convert_to_numpy(distance.between(wide[left], wide[right]))
+    found = neighboring.between(x, left, right, distance)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    if name == "cosine":
+        assert found[0] == 0
 
 
 def test_all_pairs_are_taken_where_there_are_few():

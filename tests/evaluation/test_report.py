@@ -332,6 +332,13 @@ def test_pca_keeps_distances_in_a_plane():
         np.linalg.norm(found.points[:, None] - found.points, axis=-1), gap, atol=1e-9
     )
     assert found.how == "PCA, 100 % of the variance"
+    random = np.random.default_rng(1)
+    wide = random.normal(size=(300, 40)) * np.geomspace(10, 1, 40)
+    sizes = np.linalg.svd(wide - wide.mean(axis=0), compute_uv=False)
+    found = places.places(wide, None, "pca", 0)
+    np.testing.assert_allclose(np.sqrt((found.points**2).sum(axis=0)), sizes[:2], rtol=1e-6)
+    few = places.places(plane[:4], None, "pca", 0).points  # fewer rows than dimensions
+    np.testing.assert_allclose(np.linalg.norm(few[:, None] - few, axis=-1), gap[:4, :4], atol=1e-6)
     assert places.places(np.ones((5, 1)), None, "pca", 0).points.shape == (5, 2)
 
 
