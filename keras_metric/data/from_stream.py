@@ -34,9 +34,11 @@ def from_stream(
     Elements should be light (paths, encoded files): `map_fn` loads them after they were chosen.
 
     Args:
-        dataset: `tf.data.Dataset` of single `(x, y)`, y an integer, or a text, which becomes a 62-bit hash.
+        dataset: `tf.data.Dataset` of single `(x, y)`, y an integer, or a text, which becomes a 62-bit hash (on
+            the JAX backend Keras cuts ids to 32 bits: map texts to small integers there).
         classes_per_batch, examples_per_class: P and K.
-        steps_per_epoch: None: as many as the source gives. Needed to end an epoch of an endless source.
+        steps_per_epoch: None: as many as the source gives, which varies a little with its order; Keras warns if a later
+            epoch has fewer. So, to `fit` for several epochs, `repeat()` the source and say how many. At most.
         seed: of the shuffling of reservoirs; None draws one. With the same source it gives the same batches.
         map_fn: TensorFlow function of one x, run in parallel after the choice.
         start_step: batches to pass over; the source is read all the same.
