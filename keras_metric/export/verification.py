@@ -44,7 +44,7 @@ class Verification:
             f"Batches of {', '.join(map(str, self.batches))} rows through every signature; "
             f"largest difference from the encoder (allowed: {self.tolerance:g}):",
         ]
-        lines += [f"  {name:<22}{value:.1e}" for name, value in self.differences.items()]
+        lines += [f"  {name:<24}{value:.1e}" for name, value in self.differences.items()]
         if self.in_cpp:
             lines.append(f"Also run from C++ ({self.in_cpp.compiler}), by its tag serve.")
         return "\n".join(lines)
