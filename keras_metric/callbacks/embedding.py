@@ -33,18 +33,27 @@ def embed_batches(model, batches, owner):
     """Embeddings (N, D) and labels (N, …) of batches `(x, y)`, which need not come in the same order twice."""
     encoder = encoder_of(model)
     embeddings, labels = [], []
-    if isinstance(batches, keras.utils.PyDataset):
-        batches = (batches[i] for i in range(batches.num_batches))
-    for batch in batches:
+    for batch in _each(batches):
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise ValueError(f"`x` of {owner} must be an array, or give batches (x, y).")
-        x, y = batch[:2]
+        x, y = keras.tree.map_structure(_of_this_backend, batch[0]), batch[1]
         whole = isinstance(encoder, keras.Model)
         embeddings.append(encoder.predict_on_batch(x) if whole else _call(encoder, x))
-        labels.append(y if isinstance(y, np.ndarray) else np.asarray(y))
+        labels.append(np.asarray(_of_this_backend(y)))
     if not embeddings:
         raise ValueError(f"`x` of {owner} gave no batch.")
     return _checked(np.concatenate(embeddings), owner), np.concatenate(labels)
+
+
+def _each(batches):
+    if isinstance(batches, keras.utils.PyDataset):  # which does not stop by itself
+        return (batches[i] for i in range(batches.num_batches))
+    return batches
+
+
+def _of_this_backend(tensor):
+    # `tf.data` gives tensors of TensorFlow, which JAX does not take.
+    return tensor.numpy() if type(tensor).__module__.startswith("tensorflow") else tensor
 
 
 def rows_of(x):

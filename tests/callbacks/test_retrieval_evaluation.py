@@ -99,9 +99,28 @@ def test_every_leaves_epochs_out():
     assert ["val_hit@1" in logs for logs in reader.seen] == [False, True, False, True, False]
 
 
-def test_batches_with_their_labels():
+class Batches(keras.utils.PyDataset):
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+def pipeline(batches):
+    tf = pytest.importorskip("tensorflow")
+    rows = tuple(np.concatenate(part) for part in zip(*batches, strict=True))
+    return tf.data.Dataset.from_tensor_slices(rows).batch(50)
+
+
+@pytest.mark.parametrize("kind", [list, Batches, pipeline])
+def test_batches_with_their_labels(kind):
     x, y = data(2)
-    batches = [(x[i : i + 50], y[i : i + 50]) for i in range(0, len(x), 50)]
+    batches = kind([(x[i : i + 50], y[i : i + 50]) for i in range(0, len(x), 50)])
     own = callbacks.RetrievalEvaluation(batches, metrics=NAMES)
     other = callbacks.RetrievalEvaluation(x, y.astype(str), metrics=NAMES, prefix="text_")
     logs = trained(encoder(), [own, other], epochs=1).history
