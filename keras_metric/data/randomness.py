@@ -71,6 +71,12 @@ def permuted(index, size, key):
     x = unsigned(index) + tf.zeros_like(unsigned(size)) + tf.zeros_like(key)
     shape = tf.shape(x)
     x, size, key = (tf.reshape(tf.broadcast_to(a, shape), (-1,)) for a in (x, unsigned(size), key))
+    return tf.reshape(tf.cast(_permuted_flat(x, size, key), tf.int64), shape)
+
+
+# A function of its own: it is traced once, however often samplers call it, so that datasets are made quickly.
+@tf.function(input_signature=[tf.TensorSpec((None,), tf.uint64)] * 3, autograph=False)
+def _permuted_flat(x, size, key):
     rows = unsigned(tf.math.ceil(tf.sqrt(tf.cast(size, tf.float64))))
     columns = (size + rows - unsigned(1)) // rows
     once = _feistel(x, rows, columns, key)
@@ -82,8 +88,7 @@ def permuted(index, size, key):
         return (tf.where(x >= size, _feistel(x, rows, columns, key), x),)
 
     (x,) = tf.while_loop(lambda x: tf.reduce_any(x >= size), walk, (x,))
-    once = tf.tensor_scatter_nd_update(once, outside[:, None], x)
-    return tf.reshape(tf.cast(once, tf.int64), shape)
+    return tf.tensor_scatter_nd_update(once, outside[:, None], x)
 
 
 def _feistel(x, rows, columns, key):
