@@ -20,17 +20,6 @@ from tests.docs.pages import (
     runnable,
 )
 
-# Promised by the contract, not written yet; a name that exists is checked all the same.
-COMING = {
-    "callbacks.CollapseAlarm",
-    "callbacks.RetrievalEvaluation",
-    "data.from_stream",
-    "data.from_tfrecords",
-    "evaluation.clustering",
-    "evaluation.verification",
-    "metrics.HitAtK",
-    "metrics.VerificationAUC",
-}
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -67,14 +56,14 @@ def test_every_name_exists(page):
     text = page.read_text()
     names = {dotted(source) for source in expressions(text)} | set(names_in_code(text))
     missing = {name for name in names if not exists(name)}
-    assert missing - COMING == set()
+    assert missing == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_every_constructor_shown_can_be_built(page):
     rooms = {}
     for source in expressions(page.read_text()):
-        if can_be_built(source) and dotted(source) not in COMING:
+        if can_be_built(source):
             for room in ROOMS & set(dotted(source).split(".")[:1]):
                 rooms[room] = importlib.import_module(f"keras_metric.{room}")
             assert eval(source, dict(rooms)) is not None, source
