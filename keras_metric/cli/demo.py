@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_metric import evaluation, export, losses
+from keras_metric import evaluation, export, index, losses
 from keras_metric.cli import digits, encoders, judging, training
 from keras_metric.cli.options import positive_float, positive_int, whole_number
 from keras_metric.cli.records import save_arrays, save_model, versions, write_json
@@ -19,8 +19,9 @@ EXAMPLE = "keras-metric demo --epochs 40 --seed 1"
 DESCRIPTION = """
 Trains an encoder on scikit-learn's 1,797 scans of handwritten digits and judges it twice: on scans that
 were held out, and, trained on the digits 0 to 6 only, on 7, 8 and 9. Both times the figures stand beside
-those of the raw pixels. Writes digits.keras, a picture, and the SavedModel digits/1/, and proves that the
-SavedModel gives the same embeddings in a process without Keras.
+those of the raw pixels. Writes digits.keras, a picture, an index of the scans trained on, and the SavedModel
+digits/1/, which embeds, compares, searches that index and decides; proves in a process without Keras that it
+gives the same as the encoder.
 """
 
 HELD_OUT = 0.4  # share of the scans that training does not see
@@ -126,12 +127,28 @@ def _write(encoder, scans, kept, out, embeddings, figures, arguments):
     write_json(folder / "metrics.json", figures)
     _draw(embeddings, scans.x[out], scans.y[out], paths["picture"])
 
+    gallery = _index(judging.embed(encoder, scans.x[kept]), scans, kept)
+    gallery.save(folder / "gallery")
     threshold = figures["held-out"]["encoder"]["threshold"]
-    version = export.saved_model(encoder, folder, threshold=threshold, version=1, overwrite=True)
+    version = export.saved_model(
+        encoder, folder, index=gallery, threshold=threshold, version=1, overwrite=True
+    )
     export.verify(version, encoder, scans.x[out][:33])
     paths["served"] = version
-    print(f"\n{version}: gives the same embeddings in a process in which Keras cannot be imported.")
+    print(
+        f"\n{version}: embeds, searches and matches the same in a process in which Keras cannot be imported."
+    )
     return paths
+
+
+def _index(embeddings, scans, kept):
+    gallery = index.Index("cosine")
+    gallery.add(
+        embeddings,
+        ids=np.array([scans.origins[row] for row in kept]),
+        labels=np.array(scans.class_names)[scans.y[kept]],
+    )
+    return gallery
 
 
 _OWN = ("epochs", "embedding_dim", "temperature", "seed")
@@ -145,6 +162,7 @@ def _draw(embeddings, x, y, path):
 def _next_steps(paths):
     return f"""What to try next:
   look at {paths["picture"]}
-  keras-metric evaluate {paths["model"]} {paths["test"]}
+  keras-metric evaluate {paths["model"]} {paths["test"]} --report {paths["picture"].with_name("report.html")}
   keras-metric train {paths["train"]} --epochs 20 --loss triplet --miner semi_hard --output saved_models/mine
+  keras-metric serve {paths["served"].parent} --pixel-range 0 16
   keras-metric --help"""
