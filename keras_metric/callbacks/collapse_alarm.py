@@ -7,9 +7,10 @@ import numpy as np
 from keras import ops
 
 from keras_metric import checks
-from keras_metric.callbacks.embedding import embed, encoder_of, rows_of, take
+from keras_metric.callbacks.embedding import embed, rows_of, take
 from keras_metric.distances import CosineDistance
 from keras_metric.losses import EmbeddingLoss, SiameseTripletLoss
+from keras_metric.models.encoders import encoder_of
 
 OWNER = "CollapseAlarm"
 ROWS = 256  # are enough to see it

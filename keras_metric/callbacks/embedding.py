@@ -5,18 +5,11 @@ import numpy as np
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.models.encoders import encoder_of
 
 WAY_OUT = (
     "Name the layer that gives embeddings 'encoder', as the models of `keras_metric.models` do."
 )
-
-
-def encoder_of(model):
-    """The layer named `encoder`, which training models carry, or the model itself."""
-    for layer in model.layers:
-        if layer.name == "encoder":
-            return layer
-    return model
 
 
 def embed(model, x, batch_size, owner):

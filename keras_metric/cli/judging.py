@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_metric import evaluation
+from keras_metric.models.encoders import encoder_of
 
 HEADINGS = {
     "hit@1": "hit@1",
@@ -41,11 +42,3 @@ def flat(x):
 def embed(model, x, batch_size=256):
     """Embeddings (N, D) by the model, or by its layer `encoder` if it has one."""
     return np.asarray(encoder_of(model).predict(x, batch_size=batch_size, verbose=0))
-
-
-def encoder_of(model):
-    """The layer named `encoder`, which training models carry, or the model itself."""
-    for layer in model.layers:
-        if layer.name == "encoder":
-            return layer
-    return model

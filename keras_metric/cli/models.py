@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 import keras_metric  # noqa: F401  registers the classes that a saved model may hold
-from keras_metric.cli.judging import encoder_of
 from keras_metric.cli.problems import Failure
+from keras_metric.models.encoders import encoder_of
 
 
 def load_encoder(path):

@@ -1,4 +1,4 @@
-"""What the model builders ask of an encoder: its inputs, its name, its embeddings."""
+"""What the model builders ask of an encoder: its inputs, its name, its embeddings; and how to find it again."""
 
 import keras
 from keras import tree
@@ -15,6 +15,14 @@ def checked_encoder(encoder, owner, argument="encoder"):
         )
     input_signature(encoder, owner, argument)
     return encoder
+
+
+def encoder_of(model):
+    """The layer named `encoder`, which training models carry, or the model itself."""
+    for layer in getattr(model, "layers", ()):
+        if layer.name == "encoder":
+            return layer
+    return model
 
 
 def input_signature(encoder, owner="the model", argument="encoder"):

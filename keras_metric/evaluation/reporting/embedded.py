@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from keras_metric.models.encoders import encoder_of
+
 OWNER = "report"
 KEPT = 2**30  # bytes of inputs that are kept for pictures
 
@@ -36,14 +38,6 @@ def embedded(encoder, data, batch_size):
         found = encoder.predict(x, batch_size=batch_size, verbose=0)
         return Embedded(found, y, None if isinstance(x, dict) else x)
     return _from_batches(encoder, data)
-
-
-def encoder_of(model):
-    """The layer named `encoder`, which training models carry, or the model itself."""
-    for layer in getattr(model, "layers", ()):
-        if layer.name == "encoder":
-            return layer
-    return model
 
 
 def _from_batches(encoder, data):
