@@ -15,7 +15,8 @@ from keras_metric import extras
 
 ROOT = Path(__file__).parents[1]
 EXTRAS = {
-    "all", "beam", "data", "dev", "evaluation", "index", "onnx", "plots", "qdrant", "serving", "test",
+    "all", "beam", "data", "dev", "evaluation", "index", "onnx", "plots", "qdrant", "serving",
+    "tensorboard", "test",
 }  # fmt: skip
 
 

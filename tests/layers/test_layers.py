@@ -212,10 +212,13 @@ INSTANCES = {
     "join_batches": layers.JoinBatches,
     "learned_boundary": lambda: layers.LearnedBoundary(4, regularization=0.1),
     "learned_scale": lambda: layers.LearnedScale(3.0, 1.0, 50.0),
+    "log_mel_spectrogram": lambda: layers.LogMelSpectrogram(8000, 16, 256, 128),
     "mahalanobis_metric": lambda: layers.MahalanobisMetric(2),
+    "median_denoise": lambda: layers.MedianDenoise(5),
     "normalize": layers.Normalize,
     "proxy_similarity": lambda: layers.ProxySimilarity(3, 2, "soft", 0.2, True, 5.0),
     "stack_towers": lambda: layers.StackTowers([1, 2]),
+    "standardize": lambda: layers.Standardize(mean=0.5, variance=4.0),
 }
 
 
