@@ -3,7 +3,7 @@
     python benchmarks/losses.py                      # every loss, B = 1024, 4 examples a class
     python benchmarks/losses.py --classes 10         # few large classes
     python benchmarks/losses.py --losses triplet/all nt_xent --batch 2048 --jit
-    python benchmarks/losses.py --classes 32 --losses triplet/all triplet/enumerated
+    python benchmarks/losses.py --classes 32 --losses triplet/all triplet/enumerated triplet/rows
     python benchmarks/losses.py --step               # what a loss adds to a training step of a small image tower
 
 The yardstick is X·Xᵀ and the two products of its gradient, without any loss. Memory is the growth of the peak of
@@ -49,7 +49,23 @@ def variants():
 
 
 class EnumeratedTriplets(losses.TripletLoss):
-    """The yardstick of `triplet/all`: a row of hinges for every positive pair, as other libraries do it."""
+    """A yardstick of `triplet/all`: every triplet as three indices, as libraries of index tuples do it."""
+
+    def per_anchor(self, distances, relations, rows):
+        """Losses (B,): the mean over all active triplets, repeated."""
+        pairs = tf.where(relations > 0)
+        triplets = tf.where(tf.gather(relations, pairs[:, 0]) < 0)  # (triplets, 2): pair, negative
+        pair, negative = tf.unstack(triplets, axis=1)
+        flat, width = tf.reshape(distances, (-1,)), tf.shape(distances, tf.int64)[1]
+        anchor, positive = tf.gather(pairs[:, 0], pair), tf.gather(pairs[:, 1], pair)
+        hinges = tf.gather(flat, anchor * width + positive) - tf.gather(
+            flat, anchor * width + negative
+        )
+        return _mean_of_active(tf.nn.relu(hinges + self.margin), distances)
+
+
+class RowsOfTriplets(losses.TripletLoss):
+    """A leaner yardstick: a row of hinges (B,) for every positive pair."""
 
     def per_anchor(self, distances, relations, rows):
         """Losses (B,): the mean over all active triplets, repeated."""
@@ -57,11 +73,18 @@ class EnumeratedTriplets(losses.TripletLoss):
         anchors = tf.gather(distances, pairs[:, 0])  # (positive pairs, B)
         hinges = tf.nn.relu(tf.gather_nd(distances, pairs)[:, None] - anchors + self.margin)
         hinges = tf.where(tf.gather(relations, pairs[:, 0]) < 0, hinges, 0.0)
-        active = tf.reduce_sum(tf.cast(hinges > 0, hinges.dtype))
-        return tf.reduce_sum(hinges) / tf.maximum(active, 1.0) * tf.ones_like(distances[:, 0])
+        return _mean_of_active(hinges, distances)
 
 
-YARDSTICKS = {"triplet/enumerated": lambda: EnumeratedTriplets(miner="all")}
+def _mean_of_active(hinges, distances):
+    active = tf.reduce_sum(tf.cast(hinges > 0, hinges.dtype))
+    return tf.reduce_sum(hinges) / tf.maximum(active, 1.0) * tf.ones_like(distances[:, 0])
+
+
+YARDSTICKS = {
+    "triplet/enumerated": lambda: EnumeratedTriplets(miner="all"),
+    "triplet/rows": lambda: RowsOfTriplets(miner="all"),
+}
 
 
 def products(x):
