@@ -1,11 +1,11 @@
 """Distances of all pairs of a set, a tile at a time: same and different pairs apart, in bounded memory."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from keras_metric.evaluation.pair_measures import BLOCK, measure_of
+from keras_metric.evaluation.processors import processors
 
 TILE = 2**22  # pairs in a tile
 EXACT = 2**23  # up to this many pairs every distance is kept, in float64
@@ -117,7 +117,7 @@ class PairTiles:
 
 
 def _in_threads(work, tiles):
-    workers = min(_processors(), MOST_WORKERS)
+    workers = min(processors(), MOST_WORKERS)
     with ThreadPoolExecutor(workers) as pool:
         waiting = []
         for tile in tiles:  # few results at a time stand in memory
@@ -126,7 +126,3 @@ def _in_threads(work, tiles):
                 yield waiting.pop(0).result()
         for one in waiting:
             yield one.result()
-
-
-def _processors():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

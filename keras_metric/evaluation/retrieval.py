@@ -1,6 +1,5 @@
 """Exact retrieval evaluation in bounded memory."""
 
-import os
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -12,12 +11,14 @@ from keras_metric import checks, distances
 from keras_metric.evaluation import ranks, rows
 from keras_metric.evaluation.conventions import CONVENTIONS
 from keras_metric.evaluation.labels import encode
+from keras_metric.evaluation.processors import processors
 from keras_metric.evaluation.ranking_metrics import RankedTile, parse
 from keras_metric.evaluation.relevance import ByGrade, LeftOut, relevance_of
 from keras_metric.evaluation.results import RetrievalResult
 from keras_metric.evaluation.scores import scorer
 
 OWNER = "retrieval"
+MOST_WORKERS = 8
 AVERAGES = ("micro", "macro")
 
 
@@ -173,7 +174,8 @@ def _rank(job, metrics, distance, ties, convention, progress):
     # Queries of like depth share a tile, so that none is ranked deeper than it needs.
     waiting = np.flatnonzero(job.valid)
     waiting = waiting[np.argsort(-depths[waiting], kind="stable")]
-    workers = _processors() if scores.parallel and not job.relevance.calls_back else 1
+    parallel = scores.parallel and not job.relevance.calls_back
+    workers = min(processors(), MOST_WORKERS) if parallel else 1
     buffers = threading.local()
 
     def work(some):
@@ -196,11 +198,6 @@ def _rank(job, metrics, distance, ties, convention, progress):
             pool.shutdown(cancel_futures=True)
             raise
     return values
-
-
-def _processors():
-    seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(seen, 8)
 
 
 def _split(waiting, depths, scores, workers):
