@@ -10,6 +10,7 @@ if os.environ.get("KERAS_BACKEND") == "jax":
     )
 
 import keras
+import pytest
 
 # These rooms are made of TensorFlow (or stand on ones that are), or read files without running a backend; everything
 # else runs on all backends.
@@ -28,3 +29,15 @@ collect_ignore = (
         "test_package.py",
     ]  # fmt: skip
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def seeded_module():
+    """Fixtures of a module start from the same random state, wherever it runs."""
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def seeded(seeded_module):
+    """So does every test, so that a failure can be repeated, alone or in any order."""
+    keras.utils.set_random_seed(1)
