@@ -232,6 +232,8 @@ def _some_pairs(first, count, random):
 def _sides(identities, rows, owner):
     if isinstance(identities, np.ndarray) and identities.ndim == 2:
         identities = list(identities.T)
+    elif len(identities) == rows > 2 and all(np.shape(one) == (2,) for one in identities):
+        identities = list(zip(*identities, strict=True))
     if len(identities) != 2:
         checks.fail(
             "identities", owner, "be (N, 2) or two sequences of N", f"{len(identities)} sequences"

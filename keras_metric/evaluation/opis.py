@@ -100,7 +100,7 @@ def _at_far(tiles, low, high):
     """The distances below which these shares of the different pairs lie."""
     if tiles.exact:
         return np.quantile(tiles.split()[1], [low, high])
-    edges, _, different = tiles.histograms()
+    edges, _, different, _ = tiles.histograms()
     reached = np.cumsum(different) / different.sum()
     return edges[np.searchsorted(reached, [low, high])].astype("float64")
 

@@ -28,7 +28,7 @@ def measure_of(x, distance, dtype):
         return Cosines(x, dtype, _from_angle, (0.0, np.pi))
     if kind is distances.InnerProductDistance:
         most = float(np.square(x, dtype="float64").sum(axis=1).max())
-        return Products(x, dtype, _negative, (-most, most))
+        return Products(x, dtype, _negative, _representable((-most, most), dtype))
     if kind is distances.HammingDistance:
         signs = indicators(x)
         return Products(signs, dtype, _from_matches(x.shape[1]), (0.0, 1.0), discrete=True)
@@ -77,8 +77,7 @@ class Cosines(Products):
 
     def __init__(self, x, dtype, finish, bounds):
         x = x.astype("float64")
-        largest = np.abs(x).max(axis=1, keepdims=True)
-        x /= np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1))))
+        x /= _power_of_two(x, axis=1)
         super().__init__(x, dtype, finish, bounds)
         lengths = np.zeros(len(self.x))
         lengths[: self.rows] = np.sqrt((x * x).sum(axis=1))
@@ -104,10 +103,13 @@ class SquaredSums(Products):
     def __init__(self, x, dtype, root):
         # The row nearest the mean, so that whole numbers stay whole and their ties exact.
         x = x.astype("float64")
-        x = x - x[np.argmin(((x - x.mean(axis=0)) ** 2).sum(axis=1))]
+        self.scale = _power_of_two(x)  # so that no square is beyond the numbers there are
+        x = x / self.scale
+        x -= x[np.argmin(((x - x.mean(axis=0)) ** 2).sum(axis=1))]
         super().__init__(x, dtype, None, None)
         self.squares = (self.x * self.x).sum(axis=1)
         self.root = root
+        _representable(self.bounds(), dtype)
 
     def reorder(self, order):
         """Puts the rows in another order."""
@@ -116,8 +118,8 @@ class SquaredSums(Products):
 
     def bounds(self):
         """0 and the largest distance possible."""
-        largest = 2 * float(np.sqrt(self.squares.max())) * 1.001
-        return 0.0, largest if self.root else largest**2
+        largest = 2.002 * float(np.sqrt(self.squares.max())) * float(self.scale)
+        return 0.0, largest if self.root else largest * largest
 
     def tile(self, start, stop):
         """As in `Products`."""
@@ -127,7 +129,12 @@ class SquaredSums(Products):
         tile += both
         both *= ROUNDING * np.finfo(tile.dtype).eps
         tile[tile < both] = 0
-        return np.sqrt(tile, out=tile) if self.root else tile
+        if self.root:
+            np.sqrt(tile, out=tile)
+            tile *= self.scale
+        else:
+            tile *= self.scale**2
+        return tile
 
 
 class AnyDistance:
@@ -186,6 +193,21 @@ def _negative(products):
 def indicators(x):
     """Whether each coordinate is positive, negative, zero: equal signs make a product of 1."""
     return np.concatenate([x > 0, x < 0, x == 0], axis=1)
+
+
+def _power_of_two(x, axis=None):
+    """The size of the largest numbers, rounded down to a power of two, by which whole numbers stay exact."""
+    largest = np.abs(x).max(axis=axis, keepdims=axis is not None)
+    return np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1))))
+
+
+def _representable(bounds, dtype):
+    if not np.isfinite(np.asarray(bounds, dtype)).all():
+        raise ValueError(
+            f"The distances of embeddings as large as these go beyond {np.dtype(dtype)}: up to {bounds[1]:.3g}. "
+            "Scale the embeddings down."
+        )
+    return bounds
 
 
 def _padded(rows):

@@ -46,21 +46,22 @@ class PairTiles:
         return tuple(np.concatenate([part[side] for part in parts]) for side in (0, 1))
 
     def histograms(self):
-        """`(edges, same, different)`: the largest distance of each bin, and how many pairs fall into it."""
+        """`(edges, same, different, least)`: the largest distance of each bin, how many pairs fall into it, and a distance
+        that none is below."""
         low, high = self.measure.bounds()
         scale = BINS / ((high - low) or 1.0)
-        largest = high
+        least, largest = low, high
         every, same = np.zeros(BINS, "int64"), np.zeros(BINS, "int64")
-        for tile_every, tile_same, most in self.each(
+        for tile_every, tile_same, tile_least, tile_largest in self.each(
             lambda start, stop: self._count_tile(start, stop, low, scale)
         ):
             every += tile_every
             same += tile_same
-            largest = max(largest, most)
+            least, largest = min(least, tile_least), max(largest, tile_largest)
         # A distance at an edge belongs to the bin above it.
         edges = np.nextafter((low + np.arange(1, BINS + 1) / scale).astype("float32"), np.float32(low))  # fmt: skip
         edges[-1] = largest
-        return edges, same, every - same
+        return edges, same, every - same, least
 
     def labelled_tile(self, start, stop):
         """Distances (n, m), which of them are pairs i < j, which are same, and the classes of rows and columns."""
@@ -105,7 +106,7 @@ class PairTiles:
 
     def _count_tile(self, start, stop, low, scale):
         tile, pairs, same = self._tile(start, stop)
-        most = float(tile.max())
+        least, largest = float(tile.min()), float(tile.max())
         tile -= np.float32(low)
         tile *= np.float32(scale)
         np.clip(tile, 0, BINS - 1, out=tile)
@@ -113,7 +114,7 @@ class PairTiles:
         band, rest = bins[:, : same.shape[1]], bins[:, same.shape[1] :]
         every = np.bincount(band[pairs], minlength=BINS)
         every += np.bincount(rest.ravel(), minlength=BINS)
-        return every, np.bincount(band[pairs & same], minlength=BINS), most
+        return every, np.bincount(band[pairs & same], minlength=BINS), least, largest
 
 
 def _in_threads(work, tiles):

@@ -202,16 +202,19 @@ def from_distances(same, different):
             for part, count in zip((same, different), accepted, strict=True)
         )
     )
-    thresholds = np.concatenate([[below(thresholds[0])], thresholds])
+    # Below every distance: the first corner need not be the least of them.
+    thresholds = np.concatenate([[below(min(same[0], different[0]))], thresholds])
     return RocCurve(thresholds, *accepted, following, distances=(same, different))
 
 
-def from_histograms(edges, same, different, exact=False):
-    """Curve of counts in bins; `edges` (bins,) are the largest distances that fall into each."""
+def from_histograms(edges, same, different, least, exact=False):
+    """Curve of counts in bins; `edges` (bins,) are the largest distances that fall into each, `least` is below all."""
     filled = np.flatnonzero((same > 0) | (different > 0))
-    edges = np.asarray(edges, "float64")[filled]
+    edges = np.asarray(edges, "float64")
+    nothing = edges[filled[0] - 1] if filled[0] else below(least)
+    edges = edges[filled]
     return RocCurve(
-        np.concatenate([[below(edges[0])], edges]),
+        np.concatenate([[nothing], edges]),
         np.concatenate([[0], np.cumsum(same[filled])]),
         np.concatenate([[0], np.cumsum(different[filled])]),
         exact=exact,

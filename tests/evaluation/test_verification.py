@@ -168,6 +168,40 @@ def test_a_threshold_that_accepts_nothing_is_below_every_distance_in_float32_too
     assert np.isfinite(result["threshold"]) and np.float32(result["threshold"]) < 0
     result = evaluation.verification(np.float32([1e6, 1e6, 1e6, 2e6]), [0, 0, 1, 0])
     assert np.float32(result["threshold"]) < np.float32(1e6)
+    # The least distance need not be a corner of the curve.
+    result = evaluation.verification([0.1, 0.2, 0.3, 0.4, 0.5], [0, 0, 1, 0, 0])
+    assert result["accuracy"] == 0.8 and result["threshold"] < 0.1
+
+
+def test_a_threshold_that_accepts_nothing_of_a_set_is_below_every_distance(way, monkeypatch):
+    monkeypatch.setattr(pair_tiles, "BINS", 2**10)
+    x = np.random.default_rng(0).normal(size=(150, 6)).astype("float32")
+    labels = np.arange(150) // 2
+    for distance in (
+        "cosine",
+        "inner_product",
+        "manhattan",
+    ):  # best of all: every pair is different
+        result = evaluation.verification_from_embeddings(x, labels, distance)
+        distances, same = all_pairs(x, labels, distance)
+        assert result["recall"] == 0 and result["threshold"] < distances.min()
+        assert result["accuracy"] == pytest.approx(1 - same.mean())
+        assert result["threshold"] > distances.min() - 0.1
+
+
+@pytest.mark.parametrize("scale", [2.0**-600, 2.0**400, 2.0**-70])
+def test_the_size_of_the_embeddings_changes_nothing(scale):
+    x, labels = embeddings()
+    for distance in ("euclidean", "cosine"):
+        wide = x.astype("float64") * scale
+        expected = evaluation.verification_from_embeddings(x, labels, distance, strategy="eer")
+        result = evaluation.verification_from_embeddings(wide, labels, distance, strategy="eer")
+        unit = scale if distance == "euclidean" else 1.0
+        assert dict(result) == {**expected, "threshold": expected["threshold"] * unit}
+    with pytest.raises(ValueError, match="beyond float64.*Scale the embeddings down"):
+        evaluation.verification_from_embeddings(
+            x.astype("float64") * 1e200, labels, "squared_euclidean"
+        )
 
 
 @pytest.mark.parametrize("same", [[1, 1, 1], [0, 0, 0]])
