@@ -46,8 +46,8 @@ class PairTiles:
         return tuple(np.concatenate([part[side] for part in parts]) for side in (0, 1))
 
     def histograms(self):
-        """`(edges, same, different, least)`: the largest distance of each bin, how many pairs fall into it, and a distance
-        that none is below."""
+        """`(edges, same, different, least)`: the largest distance of each bin, how many pairs fall into it, and a
+        distance that none is below."""
         low, high = self.measure.bounds()
         scale = BINS / ((high - low) or 1.0)
         least, largest = low, high
