@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -441,6 +442,13 @@ def test_starts_that_fail(exported, served, tmp_path):
     ):
         with pytest.raises(StartProblem, match=said):
             LocalServer(**{"port": 0, **settings})
+
+
+def test_grpc_without_its_packages_says_what_to_install(exported, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_serving", None)
+    monkeypatch.delitem(sys.modules, "tensorflow_serving.apis", raising=False)
+    with pytest.raises(ImportError, match=r"keras-metric\[serving\]"):
+        LocalServer(exported, port=0, grpc_port=0)
 
 
 def test_the_highest_version_is_served(exported, tmp_path):

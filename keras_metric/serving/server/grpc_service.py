@@ -17,6 +17,22 @@ CODES = {404: "NOT_FOUND", 500: "INTERNAL", 503: "UNAVAILABLE"}
 THREADS = 32
 
 
+def need_packages():
+    """Says what to install, before anything is opened.
+
+    Raises:
+        ImportError: if the packages of gRPC are missing.
+    """
+    try:
+        import grpc  # noqa: F401
+        import tensorflow_serving.apis  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "gRPC needs the package 'tensorflow_serving', which is not installed. "
+            "Install it with: pip install 'keras-metric[serving]'"
+        ) from error
+
+
 class GrpcServer:
     """Listens for gRPC.
 

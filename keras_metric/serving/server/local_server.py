@@ -3,6 +3,7 @@
 import threading
 import time
 
+from . import grpc_service
 from .batching import Batcher
 from .gate import Gate
 from .metrics import Metrics
@@ -34,6 +35,7 @@ class LocalServer:
 
     Raises:
         StartProblem: if the model cannot be loaded or the port cannot be had.
+        ImportError: if gRPC is wanted and its packages are not installed.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class LocalServer:
         pixel_range=(0.0, 255.0),
         images=None,
     ):
+        if grpc_port is not None:
+            grpc_service.need_packages()
         self.limits = limits or Limits()
         self.max_connections = max_connections
         self.idle_seconds = idle_seconds
@@ -76,9 +80,7 @@ class LocalServer:
         try:
             self.web = WebServer((host, port), self)
             if grpc_port is not None:
-                from .grpc_service import GrpcServer
-
-                self.grpc = GrpcServer(self, host, grpc_port)
+                self.grpc = grpc_service.GrpcServer(self, host, grpc_port)
         except (OSError, OverflowError, RuntimeError) as error:
             self.batcher.close()
             if hasattr(self, "web"):
