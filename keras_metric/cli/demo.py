@@ -1,5 +1,8 @@
 """`keras-metric demo`: handwritten digits, from scans to a served model, in about a minute."""
 
+import os
+import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -24,6 +27,7 @@ digits/1/, which embeds, compares, searches that index and decides; proves in a 
 gives the same as the encoder.
 """
 
+NAME_OF_ALL = "keras-metric"
 HELD_OUT = 0.4  # share of the scans that training does not see
 SEEN, UNSEEN = range(7), range(7, 10)
 LEARNING_RATE = 0.002
@@ -162,9 +166,20 @@ def _draw(embeddings, x, y, path):
 
 
 def _next_steps(paths):
+    keras_metric = command()
     return f"""What to try next:
   look at {paths["picture"]}
-  keras-metric evaluate {paths["model"]} {paths["test"]} --report {paths["picture"].with_name("report.html")}
-  keras-metric train {paths["train"]} --epochs 20 --loss triplet --miner semi_hard --output saved_models/mine
-  keras-metric serve {paths["served"].parent} --pixel-range 0 16
-  keras-metric --help"""
+  {keras_metric} evaluate {paths["model"]} {paths["test"]} --report {paths["picture"].with_name("report.html")}
+  {keras_metric} train {paths["train"]} --epochs 20 --loss triplet --miner semi_hard --output saved_models/mine
+  {keras_metric} serve {paths["served"].parent} --pixel-range 0 16
+  {keras_metric} --help"""
+
+
+def command():
+    """How this installation is called from here: by its path, unless the shell finds it by name."""
+    installed = Path(sys.executable).parent / NAME_OF_ALL
+    found = shutil.which(NAME_OF_ALL)
+    if not installed.exists() or (found and os.path.samefile(found, installed)):
+        return NAME_OF_ALL
+    here = Path.cwd()
+    return str(installed.relative_to(here) if installed.is_relative_to(here) else installed)

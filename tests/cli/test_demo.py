@@ -2,9 +2,11 @@
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 
+from keras_metric.cli import demo
 from keras_metric.cli.main import COMMANDS
 
 # `train` and `serve` take long; their own tests run them.
@@ -40,3 +42,16 @@ def test_the_examples_of_help_run_as_printed(home, command, monkeypatch):
     for one in AFTERWARDS:
         code, _, err = command(*shlex.split(one.EXAMPLE)[1:])
         assert code == 0, (one.EXAMPLE, err)
+
+
+def test_what_to_try_next_is_found_where_the_environment_is_not_active(tmp_path, monkeypatch):
+    folder = tmp_path / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "keras-metric").write_text("#!/bin/sh\n")
+    (folder / "keras-metric").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.executable", str(folder / "python"))
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert demo.command() == str(Path(".venv/bin/keras-metric"))
+    monkeypatch.setenv("PATH", str(folder))
+    assert demo.command() == "keras-metric"
