@@ -40,7 +40,7 @@ def classification(
         labels: one class for each: integers of any size or text, (N,) or (N, 1).
         test: embeddings (M, D) to judge by. None: stratified cross-validation on `x`, in `folds` parts (fewer if the
             smallest class has fewer rows), so that every row is predicted once by a classifier that has not seen it.
-        test_labels: their classes.
+        test_labels: their classes; rows of a class that is not in `labels` count as told wrongly.
         classifiers: names, or a mapping name → scikit-learn classifier.
         distance: `"cosine"`: all classifiers see rows of length 1; `"euclidean"`: rows as they are.
         neighbors: of `"knn"`.
@@ -55,8 +55,8 @@ def classification(
 
     Raises:
         ImportError: without scikit-learn (`pip install 'keras-metric[evaluation]'`).
-        ValueError: for other lengths or widths, values that are not finite, one class only, or a class of one row
-            where there is no `test`.
+        ValueError: for other lengths or widths, values that are not finite, one class only, no class in common, or a
+            class of one row where there is no `test`.
     """
     require("sklearn", "evaluation")
     checks.choice(distance, "distance", OWNER, DISTANCES)
@@ -96,6 +96,12 @@ def _data(x, labels, test, test_labels):
         test = rows.as_matrix(test, "test", OWNER)
         rows.same_width(x, test, "x", "test", OWNER)
         rows.same_length(test, "test", encoded[1], "test_labels", OWNER)
+        if not np.isin(test_codes, codes).any():
+            raise ValueError(
+                f"`test_labels` of {OWNER} must hold a class of `labels`. "
+                f"Received: {vocabulary[test_codes[0]]!r} and others that are all unknown, as against "
+                f"{vocabulary[codes[0]]!r}."
+            )
     return x, codes, test, test_codes, vocabulary
 
 

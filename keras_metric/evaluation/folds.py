@@ -40,6 +40,7 @@ def verification_folds(distances, same, folds=10, strategy="accuracy", far_targe
     Returns:
         `FoldsResult`: means over folds `accuracy`, `precision`, `recall`, `f1`, `far`, `frr`, `threshold`, and of the
         accuracy `accuracy_sd` (deviation between folds, with K − 1) and `accuracy_standard_error` (that over √K).
+        The precision is NaN if in one fold no pair is accepted.
 
     Raises:
         ValueError: where a fold, or the others of a fold, have no pair of one kind.

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from keras import ops
 
 from keras_metric.extras import require
+from keras_metric.models.encoders import encoder_of
 
 
 class OmniglotRuns(NamedTuple):
@@ -29,14 +31,17 @@ class OmniglotRuns(NamedTuple):
             evaluation.one_shot(*runs.embedded(encoder, lambda images: 1 - images / 255))
 
         Args:
-            encoder: Keras model, or a function, from images (N, …) to embeddings (N, D).
+            encoder: Keras model, or its layer `encoder` if it has one, or a function, from images (N, …) to embeddings
+                (N, D).
             preprocessing: function of the images (800, 105, 105, 1) that makes what the encoder takes.
         """
         images = np.concatenate([self.support, self.queries]).reshape(-1, *self.support.shape[2:])
         images = images if preprocessing is None else preprocessing(images)
-        run = encoder.predict if hasattr(encoder, "predict") else encoder
-        options = {"verbose": 0} if hasattr(encoder, "predict") else {}
-        embeddings = np.asarray(run(images, **options))
+        encoder = encoder_of(encoder)
+        if hasattr(encoder, "predict"):
+            embeddings = encoder.predict(images, verbose=0)
+        else:
+            embeddings = ops.convert_to_numpy(encoder(images))
         if embeddings.ndim != 2 or len(embeddings) != len(images):
             raise ValueError(
                 f"`encoder` of embedded must give embeddings of shape ({len(images)}, dimensions). "

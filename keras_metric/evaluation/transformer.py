@@ -1,10 +1,12 @@
 """An encoder as a step of a scikit-learn pipeline. Loaded at first use: this module needs scikit-learn."""
 
+import numpy as np
 from keras import ops
 
 from keras_metric import checks
 from keras_metric.evaluation import rows
 from keras_metric.extras import require
+from keras_metric.models.encoders import encoder_of
 
 OWNER = "EmbeddingTransformer"
 
@@ -21,7 +23,8 @@ class EmbeddingTransformer(_base.TransformerMixin, _base.BaseEstimator):
     processes, the encoder goes along as a `.keras` file.
 
     Args:
-        encoder: Keras model from inputs to embeddings (N, D), or any function of a batch.
+        encoder: Keras model from inputs to embeddings (N, D), or its layer `encoder` if it has one; or any function
+            of a batch.
         batch_size: rows that go through a Keras model at once.
     """
 
@@ -37,13 +40,17 @@ class EmbeddingTransformer(_base.TransformerMixin, _base.BaseEstimator):
         """Embeddings (N, D).
 
         Raises:
-            ValueError: if the encoder gives another rank, or values that are not finite.
+            ValueError: if the encoder is none, gives another rank, or values that are not finite.
         """
         checks.whole(self.batch_size, "batch_size", OWNER)
-        if hasattr(self.encoder, "predict"):
-            embeddings = self.encoder.predict(x, batch_size=self.batch_size, verbose=0)
+        if not callable(self.encoder):
+            checks.fail("encoder", OWNER, "be a Keras model or a function", self.encoder)
+        encoder = encoder_of(self.encoder)
+        x = np.asarray(x) if isinstance(x, (list, tuple)) else x
+        if hasattr(encoder, "predict"):
+            embeddings = encoder.predict(x, batch_size=self.batch_size, verbose=0)
         else:
-            embeddings = ops.convert_to_numpy(self.encoder(x))
+            embeddings = ops.convert_to_numpy(encoder(x))
         return rows.as_matrix(embeddings, "output of the encoder", OWNER)
 
     def __sklearn_clone__(self):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_metric import evaluation
+from keras_metric import evaluation, models
 from keras_metric.evaluation import classification
 
 sklearn = pytest.importorskip("sklearn")
@@ -160,6 +160,7 @@ def test_bad_input():
     refused("`classifiers` of classification must be one of", x, labels, classifiers=["knm"])
     refused("`average` of classification", x, labels, average="mean")
     refused("same number of dimensions", x, labels, x[:, :3], labels)
+    refused("`test_labels` of classification must hold a class", x, labels, x, labels.astype(str))
     x[3] = np.inf
     refused(r"1 of 30 rows \(rows 3\)", x, labels)
 
@@ -212,6 +213,14 @@ def test_a_function_as_encoder(images):
     np.testing.assert_array_equal(step.transform(images[0]), images[0].reshape(-1, 16))
 
 
+def test_the_encoder_of_a_model_with_proxies_is_used(encoder, images):
+    trainer = models.with_proxies(encoder, num_classes=3)
+    found = evaluation.EmbeddingTransformer(trainer).transform(images[0].tolist())
+    np.testing.assert_allclose(found, encoder.predict(images[0], verbose=0), atol=1e-5)
+    with pytest.raises(ValueError, match="`encoder` of EmbeddingTransformer must be a Keras model"):
+        evaluation.EmbeddingTransformer("encoder.keras").transform(images[0])
+
+
 def test_an_encoder_without_embeddings(images):
     with pytest.raises(ValueError, match="`output of the encoder` of EmbeddingTransformer"):
         evaluation.EmbeddingTransformer(lambda x: x).transform(images[0])
@@ -222,7 +231,7 @@ def test_without_scikit_learn():
 import sys
 sys.modules["sklearn"] = None
 import numpy as np
-from keras_metric import evaluation
+from keras_metric import evaluation, models
 from keras_metric.evaluation import *
 assert evaluation.retrieval(np.eye(4), [0, 0, 1, 1], metrics="hit@1")
 x, y = np.eye(4), [0, 0, 1, 1]
