@@ -4,15 +4,18 @@ import numpy as np
 import tensorflow as tf
 
 from keras_metric.distances import (
+    AngularDistance,
     CosineDistance,
     EuclideanDistance,
     InnerProductDistance,
+    PoincareDistance,
     SquaredEuclideanDistance,
 )
 from keras_metric.export import threshold
 from keras_metric.tensors.numerics import unit_rows
 
 SPARE = 16  # candidates beyond k that are compared again in float64
+BY_COSINE = (CosineDistance, AngularDistance)  # which rank alike
 
 
 class Corpus(tf.Module):
@@ -40,7 +43,7 @@ class Corpus(tf.Module):
         self.vectors = tf.Variable(vectors, trainable=False, name="corpus_vectors")
         self.ids = _variable(index.ids, "corpus_ids")
         self.labels = None if index.labels is None else _variable(index.labels, "corpus_labels")
-        if isinstance(self.distance, CosineDistance):
+        if isinstance(self.distance, BY_COSINE):
             inverse = tf.math.divide_no_nan(1.0, tf.norm(tf.cast(vectors, tf.float64), axis=1))
             self.inverse = tf.Variable(
                 tf.cast(inverse, tf.float32), trainable=False, name="corpus_inverse_lengths"
@@ -84,7 +87,7 @@ class Corpus(tf.Module):
 
     def _rough(self, x):
         """Something (B, N) that sorts nearly as the distances do."""
-        if isinstance(self.distance, CosineDistance):
+        if isinstance(self.distance, BY_COSINE):
             return -tf.matmul(unit_rows(x), self.vectors, transpose_b=True) * self.inverse
         if isinstance(self.distance, InnerProductDistance):
             return -tf.matmul(x, self.vectors, transpose_b=True)
@@ -94,6 +97,10 @@ class Corpus(tf.Module):
             products = tf.matmul(x, self.vectors, transpose_b=True)
             products -= tf.linalg.matvec(x, self.center)[:, None]
             return self.squares - 2.0 * products
+        if isinstance(self.distance, PoincareDistance):
+            # At the edge of the ball, float32 is too coarse to tell even neighbours apart.
+            x, vectors = tf.cast(x, tf.float64), tf.cast(self.vectors, tf.float64)
+            return self.distance.pairwise(x, vectors)
         return self.distance.pairwise(x, self.vectors)
 
     def _exact(self, x, candidates):
@@ -104,7 +111,7 @@ class Corpus(tf.Module):
         rows = tf.broadcast_to(tf.cast(x, tf.float64)[:, None, :], tf.shape(items))
         flat = [tf.reshape(one, (-1, self.vectors.shape[1])) for one in (rows, items)]
         distances = self.distance.between(*flat)
-        if isinstance(self.distance, CosineDistance):
+        if isinstance(self.distance, BY_COSINE):
             # Parallel rows of different lengths differ in the last bits, and would not tie.
             distances = tf.round(tf.maximum(distances, 0.0) * 2.0**48) / 2.0**48
         return tf.cast(tf.reshape(distances, tf.shape(candidates)), tf.float32)

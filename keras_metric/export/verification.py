@@ -10,6 +10,7 @@ from keras_metric import checks, distances
 from keras_metric.export import card, cpp, process, sources, specs, versions
 
 BATCHES = (1, 2, 5, 16, 33)
+AT_ONCE = 1 << 16  # vectors of an index that are compared in float64 at a time
 
 
 class VerificationError(ValueError):
@@ -242,14 +243,11 @@ def _compare_neighbours(checker, size, served, answers, about, index, corpus):
     ids = process.as_text(corpus["corpus_ids"]) if index is None else index.ids
     distance = distances.get(about["distance"])
     k = about["index"]["k"]
-    everything = ops.convert_to_numpy(distance.pairwise(served, vectors))
-    nearest = np.sort(everything, axis=1)[:, :k]
+    nearest = _nearest(distance, served, vectors, k)
     place = {value: row for row, value in enumerate(ids.tolist())}
     rows = np.array([[place[value] for value in row] for row in found["ids"].tolist()])
-    to_found = np.stack([
-        ops.convert_to_numpy(distance.between(np.repeat(served[i : i + 1], k, 0), vectors[rows[i]]))
-        for i in range(size)
-    ])  # fmt: skip
+    pairs = [x.astype("float64") for x in (np.repeat(served, k, axis=0), vectors[rows.ravel()])]
+    to_found = ops.convert_to_numpy(distance.between(*pairs)).reshape(rows.shape)
     checker.close("search", size, found["distances"], to_found)
     # Ids may differ from a plain search only where the distances are the same.
     slack = np.sqrt(1e-7) if about["distance"]["class_name"] in _ROOTED else 1e-6
@@ -259,6 +257,16 @@ def _compare_neighbours(checker, size, served, answers, about, index, corpus):
         checker.equal("search", size, "labels", found["labels"], labels[rows])
     if "match" in answers:
         _compare_matches(checker, size, found, answers["match"][0], about["threshold"])
+
+
+def _nearest(distance, served, vectors, k):
+    """The k smallest distances (B, k) to all vectors, in float64 where the backend has it."""
+    nearest = np.empty((len(served), 0))
+    for start in range(0, len(vectors), AT_ONCE):
+        part = [x.astype("float64") for x in (served, vectors[start : start + AT_ONCE])]
+        found = ops.convert_to_numpy(distance.pairwise(*part))
+        nearest = np.sort(np.concatenate([nearest, found], axis=1), axis=1)[:, :k]
+    return nearest
 
 
 # A product form gives these a distance near zero to half the digits only.

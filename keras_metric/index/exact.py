@@ -38,7 +38,7 @@ def search(queries, vectors, distance, k, allowed=None, about=None, codes=None, 
     for start in range(0, len(queries), QUERIES):
         some = queries[start : start + QUERIES]
         if codes is None:
-            rough, scanned, wanted = formulas.Rough(some, distance, about), vectors, k
+            rough, scanned, wanted = formulas.rough(some, distance, about), vectors, k
         else:
             rough, scanned, wanted = codes.rough(some, distance), codes.rows, max(k, candidates)
         parts.append(_Block(some, vectors, distance, k, allowed, rough, scanned, wanted).run())

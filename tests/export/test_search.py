@@ -8,7 +8,15 @@ import tensorflow as tf
 from keras_metric import export
 from keras_metric.index import Index
 
-NAMES = ("cosine", "euclidean", "squared_euclidean", "inner_product", "manhattan", "angular")
+NAMES = (
+    "cosine",
+    "euclidean",
+    "squared_euclidean",
+    "inner_product",
+    "manhattan",
+    "angular",
+    "poincare",
+)
 
 
 @pytest.fixture(scope="module")

@@ -103,6 +103,33 @@ def test_near_duplicates_far_from_the_origin(backend):
         assert found.ids[row, 0] == row
 
 
+def angles(x, y):
+    x, y = (one / np.linalg.norm(one, axis=-1, keepdims=True) for one in (x, y))
+    return 2 * np.arcsin(np.linalg.norm(x - y, axis=-1) / 2)
+
+
+def in_the_ball(x, y):
+    squared, x, y = (np.sum(one * one, axis=-1) for one in (x - y, x, y))
+    return np.arccosh(1 + 2 * squared / ((1 - x) * (1 - y)))
+
+
+@pytest.mark.parametrize(
+    "name, length, expected", [("angular", 3.0, angles), ("poincare", 0.998, in_the_ball)]
+)
+def test_near_duplicates_where_the_distance_is_steep(name, length, expected):
+    """float32 takes small angles for 0, and gives distances near the edge of the ball to one digit."""
+    random = np.random.default_rng(0)
+    centers = np.repeat(random.normal(size=(4, 16)), 60, axis=0)
+    x = centers + random.normal(size=(240, 16)) * 1e-3
+    x = (x * length / np.linalg.norm(x, axis=1, keepdims=True)).astype("float32")
+    index = Index(name)
+    index.add(x)
+    found = index.search(x[::40], k=5)
+    everything = expected(x[::40, None].astype("float64"), x[None].astype("float64"))
+    np.testing.assert_array_equal(found.ids, np.argsort(everything, axis=1)[:, :5])
+    np.testing.assert_allclose(found.distances, np.sort(everything, axis=1)[:, :5], rtol=1e-5)
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e-18, 1e18, 1e30])
 @pytest.mark.parametrize("name", ["cosine", "euclidean"])
 def test_tiny_and_huge_embeddings(scale, name):
