@@ -20,7 +20,8 @@ class PairMetric(keras.metrics.Metric, abc.ABC):
     """
 
     def pairs(self, y_true, y_pred, sample_weight):
-        """`(same, distances, weights)`, (B,) each, floating; the weight of a distance that is NaN is NaN."""
+        """`(same, distances, weights)`, (B,) each, floating; the weight is NaN where a distance is, or where `y_true`
+        is beyond 0 and 1 (class ids, for example)."""
         owner = type(self).__name__
         distances = as_float(y_pred)
         dtype = distances.dtype
@@ -30,7 +31,8 @@ class PairMetric(keras.metrics.Metric, abc.ABC):
         weights = ops.ones_like(distances)
         if sample_weight is not None:
             weights = ops.reshape(ops.cast(sample_weight, dtype), (-1,))
-        return same, distances, ops.where(ops.isnan(distances), float("nan"), weights)
+        wrong = ops.isnan(distances) | (same < 0) | (same > 1)
+        return same, distances, ops.where(wrong, float("nan"), weights)
 
 
 class HistogramMetric(PairMetric):
@@ -38,7 +40,7 @@ class HistogramMetric(PairMetric):
 
     The bins are 0.14 % of the distance wide (from 1e-4 to 1e6, of either sign), so that they fit every distance; the
     figure is what is known of these bins. For exact figures over a whole set see `evaluation.verification`. NaN until
-    there are pairs of both kinds, and if a distance is NaN.
+    there are pairs of both kinds, and if a distance is NaN or `y_true` holds anything beyond 0 and 1.
 
     Args:
         name, dtype: as for every Keras metric.

@@ -223,6 +223,9 @@ def test_pair_metrics_do_not_hide_what_is_missing(name):
     metric.reset_state()
     metric.update_state(np.array([1, 0, 1]), np.array([0.1, np.nan, 0.3], "float32"))
     assert np.isnan(float(metric.result()))
+    metric.reset_state()
+    metric.update_state(np.array([1, 0, 2]), np.array([0.1, 0.2, 0.3], "float32"))  # class ids
+    assert np.isnan(float(metric.result()))
 
 
 def test_perfect_reversed_and_equal_distances():
