@@ -10,12 +10,14 @@ from keras_metric.distances import DISTANCES
 from keras_metric.evaluation import roc
 from keras_metric.evaluation.labels import encode
 from keras_metric.evaluation.neighbors import between
+from keras_metric.evaluation.pair_tiles import PairTiles
+from keras_metric.evaluation.thresholds import best_place
 from keras_metric.evaluation.verification import (
     AT_THRESHOLD,
     as_labelled,
     as_pairs,
     checked_options,
-    figures_of,
+    verification_from_embeddings,
 )
 
 MOST_PAIRS = 2**19  # of either kind; beyond, as many are drawn
@@ -76,13 +78,15 @@ def bootstrap_retrieval(result, labels, level=0.95, replicates=1000, average="mi
 
 def bootstrap_verification(
     x, labels, distance="cosine", far=(0.1, 0.01, 0.001), far_target=0.001, strategy="accuracy",
-    level=0.95, replicates=500, seed=0,
+    level=0.95, replicates=500, seed=0, threshold=None,
 ):  # fmt: skip
     """Confidence intervals of the figures of `verification_from_embeddings`, over identities.
 
     Whole identities are drawn with replacement; an identity drawn twice gives its same pairs twice, and no pair with
-    itself. Up to 524,288 pairs of either kind take part, beyond that as many drawn at random. The threshold stays that
-    of these pairs. With few identities (below 20 or so) such intervals are too narrow.
+    itself (the different pairs weigh that much more, so that their share stays). Up to 524,288 pairs of either kind
+    take part; of more, as many drawn at random, but of the different pairs all that are closest, on which precision and
+    TAR at a low FAR depend. The threshold stays as it is. With few identities (below 20 or so) such intervals are too
+    narrow.
 
     Args:
         x: embeddings (N, D).
@@ -91,6 +95,8 @@ def bootstrap_verification(
         level: share of the replicates within the interval, between 0 and 1.
         replicates: number of draws.
         seed: of the draws.
+        threshold: of accuracy, precision, recall and F1; None: that of `verification_from_embeddings`. Passing its
+            `result["threshold"]` saves the time of finding it again.
 
     Returns:
         dict name → `Interval`, for every figure but `threshold`.
@@ -102,6 +108,8 @@ def bootstrap_verification(
     owner = "bootstrap_verification"
     targets = checked_options(far, far_target, strategy, owner)
     level, replicates = _options(level, replicates, owner)
+    if threshold is not None:
+        threshold = checks.number(threshold, "threshold", owner)
     x, codes = as_labelled(x, labels, owner)
     distance = DISTANCES.get(distance)
     random = np.random.default_rng(seed)
@@ -111,14 +119,21 @@ def bootstrap_verification(
     end = np.searchsorted(ordered, ordered, side="right")
     # Sorted by class, a row makes same pairs with the rest of its class and different pairs with all after it.
     kinds = (row + 1, end - row - 1), (end, len(codes) - end)
-    rows = [_some_pairs(*kind, random) for kind in kinds]
-    taken = [len(left) for left, _ in rows]
-    each = [count.sum() / max(some, 1) for (_, count), some in zip(kinds, taken, strict=True)]
-    same = np.repeat([True, False], taken)
-    left, right = (np.concatenate(side) for side in zip(*rows, strict=True))
-    distances = between(x, order[left], order[right], distance)
-    pairs = _Pairs(distances, same, ordered[left], ordered[right], int(codes.max()) + 1, each)
-    return pairs.intervals(targets, far_target, strategy, level, replicates, random, owner)
+    totals = [int(count.sum()) for _, count in kinds]
+    some = [_Some.of(x, order, *kind, distance, random) for kind in kinds]
+    if totals[1] > MOST_PAIRS and totals[0]:
+        some[1] = some[1].with_all_closest(x, codes, distance)
+    if max(totals) > MOST_PAIRS and min(totals) and threshold is None:
+        judged = verification_from_embeddings(x, codes, distance, far, far_target, strategy)
+        threshold = judged["threshold"]
+    both = _Some(*(np.concatenate(parts) for parts in zip(*some, strict=True)))
+    same = np.repeat([True, False], [len(one.left) for one in some])
+    pairs = _Pairs(
+        both.distances, same, codes[both.left], codes[both.right], int(codes.max()) + 1, both.each
+    )
+    return pairs.intervals(
+        targets, far_target, strategy, level, replicates, random, owner, threshold
+    )
 
 
 def bootstrap_pairs(
@@ -151,31 +166,64 @@ def bootstrap_pairs(
     return pairs.intervals(targets, far_target, strategy, level, replicates, random, owner)
 
 
+class _Some(NamedTuple):
+    """Pairs of rows of one kind: left and right row (M,), distance (M,), and how many pairs each stands for (M,)."""
+
+    left: np.ndarray
+    right: np.ndarray
+    distances: np.ndarray
+    each: np.ndarray
+
+    @classmethod
+    def of(cls, x, order, first, count, distance, random):
+        """All pairs of a kind, or as many drawn as may take part; see `_some_pairs`."""
+        pairs = [order[side] for side in _some_pairs(first, count, random)]
+        left, right = np.sort(pairs, axis=0)  # from the earlier row
+        each = np.full(len(left), count.sum() / max(len(left), 1))
+        return cls(left, right, between(x, left, right, distance), each)
+
+    def with_all_closest(self, x, codes, distance):
+        """A sample of different pairs, with half of them replaced by as many that are closest, each for itself."""
+        total = self.each.sum()
+        place = int(len(self.distances) * min(MOST_PAIRS / 2 / total, 1))
+        bound = np.partition(self.distances, place)[place]
+        tiles = PairTiles(x, codes, distance)
+        left, right = (np.concatenate(side) for side in zip(*tiles.different_below(bound), strict=True))  # fmt: skip
+        others = np.flatnonzero(self.distances >= bound)[: MOST_PAIRS // 2]
+        rest = np.full(len(others), (total - len(left)) / max(len(others), 1))
+        return _Some(
+            np.concatenate([left, self.left[others]]),
+            np.concatenate([right, self.right[others]]),
+            np.concatenate([between(x, left, right, distance), self.distances[others]]),
+            np.concatenate([np.ones(len(left)), rest]),
+        )
+
+
 class _Pairs:
     """Pairs of two identities each, or within one, whose weights change with every draw.
 
-    `each`: how many pairs of the set each same and each different pair stands for.
+    `each`: how many pairs of the set each pair stands for, (N,).
     """
 
-    def __init__(self, distances, same, left, right, identities, each=(1, 1)):
-        self.distances, self.same, self.identities, self.each = distances, same, identities, each
+    def __init__(self, distances, same, left, right, identities, each=1.0):
+        self.distances, self.same, self.identities = distances, same, identities
         self.left, self.right = left.astype("int32"), right.astype("int32")
         self.within = np.flatnonzero(left == right)
+        # Of C identities drawn, two different ones come together 1 − 1/C times on average.
+        together = np.where(left == right, 1.0, 1 - 1 / max(identities, 2))
+        self.each = (each / together).astype("float32")
 
-    def intervals(self, targets, far_target, strategy, level, replicates, random, owner):
+    def intervals(
+        self, targets, far_target, strategy, level, replicates, random, owner, threshold=None
+    ):
         names = ["auc", "eer", *map(roc.tar_name, targets), *AT_THRESHOLD]
         if self.same.all() or not self.same.any():
             warnings.warn(f"{owner} needs same and different pairs: every interval is NaN.")
             return dict.fromkeys(names, Interval(np.nan, np.nan))
         _warn_of_few(self.identities, owner)
         curve = roc.from_distances(self.distances[self.same], self.distances[~self.same])
-        curve = roc.RocCurve(
-            curve.thresholds,
-            curve.accepted_same * self.each[0],
-            curve.accepted_different * self.each[1],
-            curve.following,
-        )
-        threshold = figures_of(curve, targets, far_target, strategy, owner)["threshold"]
+        if threshold is None:
+            threshold = curve.threshold(best_place(curve, strategy, far_target, owner))
         edges = np.unique(np.append(curve.thinned(3 * POINTS).thresholds[1:], threshold))
         bins = np.minimum(np.searchsorted(edges, self.distances), len(edges) - 1)
         same_bins, different_bins = bins[self.same], bins[~self.same]
@@ -184,8 +232,8 @@ class _Pairs:
             weights = self._weights(random)
             curve = _weighted_curve(
                 edges,
-                np.bincount(same_bins, weights[self.same], len(edges)) * self.each[0],
-                np.bincount(different_bins, weights[~self.same], len(edges)) * self.each[1],
+                np.bincount(same_bins, weights[self.same], len(edges)),
+                np.bincount(different_bins, weights[~self.same], len(edges)),
             )
             if curve is None:
                 continue  # the draw has pairs of one kind only
@@ -206,7 +254,7 @@ class _Pairs:
         within = weights[self.within]
         weights *= times[self.right]
         weights[self.within] = within
-        return weights
+        return weights * self.each
 
 
 def _weighted_curve(edges, same, different):

@@ -27,12 +27,12 @@ class PairTiles:
         self.pairs = self.rows * (self.rows - 1) // 2
         self.exact = self.pairs <= EXACT
         self.measure = measure_of(x, distance, "float64" if self.exact else "float32")
-        self.codes, self.sorted = codes, False
+        self.codes, self.order, self.sorted = codes, np.arange(self.rows), False
         if self.measure.symmetric:
             # In the order of their classes, the same pairs of a tile stand in a narrow band of its columns.
-            order = np.argsort(codes, kind="stable")
-            self.codes, self.sorted = codes[order], True
-            self.measure.reorder(order)
+            self.order = np.argsort(codes, kind="stable")
+            self.codes, self.sorted = codes[self.order], True
+            self.measure.reorder(self.order)
 
     def counts(self):
         """Numbers of same and different pairs, as Python integers."""
@@ -62,6 +62,10 @@ class PairTiles:
         edges = np.nextafter((low + np.arange(1, BINS + 1) / scale).astype("float32"), np.float32(low))  # fmt: skip
         edges[-1] = largest
         return edges, same, every - same, least
+
+    def different_below(self, bound):
+        """`(left, right)` rows of the different pairs nearer than a bound, for each tile."""
+        return self.each(lambda start, stop: self._below_tile(start, stop, bound))
 
     def labelled_tile(self, start, stop):
         """Distances (n, m), which of them are pairs i < j, which are same, and the classes of rows and columns."""
@@ -115,6 +119,13 @@ class PairTiles:
         every = np.bincount(band[pairs], minlength=BINS)
         every += np.bincount(rest.ravel(), minlength=BINS)
         return every, np.bincount(band[pairs & same], minlength=BINS), least, largest
+
+    def _below_tile(self, start, stop, bound):
+        tile, pairs, same = self._tile(start, stop)
+        near = tile < bound
+        near[:, : same.shape[1]] &= pairs & ~same
+        left, right = np.nonzero(near)
+        return self.order[left + start], self.order[right + start]
 
 
 def _in_threads(work, tiles):

@@ -96,6 +96,24 @@ def test_a_sample_of_pairs_stands_for_all(monkeypatch):
         assert some[name].high == pytest.approx(whole[name].high, abs=0.5 * width), name
 
 
+@pytest.mark.parametrize("distance", ["cosine", "snr"])
+def test_intervals_are_of_the_figures_of_all_pairs_where_some_are_drawn(distance, monkeypatch):
+    # The threshold accepts a thousandth of 27,360 different pairs, and of few identities fewer different ones meet.
+    x, labels = people(identities=20, each=12, spread=1.5)
+    options = {"distance": distance, "far": (0.1, 0.001), "strategy": "far"}
+    point = evaluation.verification_from_embeddings(x, labels, **options)
+    whole = evaluation.bootstrap_verification(x, labels, replicates=200, **options)
+    monkeypatch.setattr(bootstrap, "MOST_PAIRS", 2000)
+    monkeypatch.setattr(pair_tiles, "TILE", 64 * 90)
+    some = evaluation.bootstrap_verification(x, labels, replicates=200, **options)
+    assert 0 < point["recall"] < 0.2 and 0 < point["precision"] < 1
+    for found in (whole, some):
+        for name in found:
+            assert found[name].low <= point[name] <= found[name].high, name
+    same = {"threshold": point["threshold"], **options}
+    assert evaluation.bootstrap_verification(x, labels, replicates=200, **same) == some
+
+
 def test_intervals_say_what_is_missing():
     x, labels = people(identities=3)
     with pytest.warns(UserWarning, match="found 3 identities to draw from"):

@@ -82,8 +82,9 @@ def _intervals(data, ranked, verified, replicates, seed):
         found = bootstrap_retrieval(ranked, data.codes, replicates=replicates, seed=seed)
         if verified.curve is not None:
             found |= bootstrap_verification(
-                data.embeddings, data.codes, data.distance, replicates=replicates, seed=seed
-            )
+                data.embeddings, data.codes, data.distance,
+                replicates=replicates, seed=seed, threshold=verified["threshold"],
+            )  # fmt: skip
     return found
 
 
@@ -157,7 +158,8 @@ def notes(found, replicates):
         )
         if max(same, different) > MOST_PAIRS:
             said.append(
-                f"Intervals of verification are of {MOST_PAIRS:,} pairs of a kind at most, drawn at random."
+                f"Intervals of verification are of {MOST_PAIRS:,} pairs of a kind at most, drawn at random, and of all "
+                "the closest different pairs."
             )
     worst = max(verified.errors.values(), default=0.0)
     if worst > 0:
