@@ -39,16 +39,16 @@ def nearest(tile, depth, favour=None):
     """
     n, width = tile.shape
     if depth * 2 >= width:
-        columns = np.broadcast_to(np.arange(width), tile.shape)
+        columns = np.broadcast_to(np.arange(width, dtype="int64"), tile.shape)
         return _sorted(tile, columns, np.full(n, width), depth, favour)
-    mask, counts = _candidates(tile, depth)
+    places, counts = _candidates(tile, depth)
     found = []
     for first, last in _pieces(counts):
-        flat = _places(mask[first:last])
+        flat, places = np.split(places, [counts[first:last].sum()])
         own = counts[first:last]
-        starts = np.repeat(np.arange(last - first) * width, own)
-        scores = tile[first:last].reshape(-1)[flat]
-        found.append(_sorted(scores, flat - starts, own, depth, _from_row(favour, first)))
+        scores = tile.reshape(-1)[flat]
+        flat -= np.repeat(np.arange(first, last) * width, own)  # now columns
+        found.append(_sorted(scores, flat, own, depth, _from_row(favour, first)))
     return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
 
@@ -68,7 +68,7 @@ def _from_row(favour, first):
 
 
 def _candidates(tile, depth):
-    """Mask of all scores up to a bound that at least `depth` scores of the row do not exceed, and how many."""
+    """Where all scores up to a bound are that at least `depth` scores of the row do not exceed, and how many a row."""
     n, width = tile.shape
     sample, place = tile, depth - 1
     number = min(SAMPLE, max(width // 8, 128))
@@ -76,32 +76,27 @@ def _candidates(tile, depth):
         sample = np.take(tile, _sample(width, number), axis=1)
         expected = depth * number / width
         # Far enough above the expected place that the bound is too low in hardly any row.
-        place = min(int(expected + 4 * np.sqrt(expected) + 4), number - 1)
+        place = min(int(expected + 3 * np.sqrt(expected) + 4), number - 1)
     bound = np.partition(sample, place, axis=1)[:, place]
     mask = tile <= bound[:, None]
-    counts = np.count_nonzero(mask, axis=1)
-    for row in np.flatnonzero(counts < depth):
+    places, counts = _set_places(mask)
+    short = np.flatnonzero(counts < depth)
+    for row in short:
         mask[row] = tile[row] <= np.partition(tile[row], depth - 1)[depth - 1]
-        counts[row] = np.count_nonzero(mask[row])
-    return mask, counts
+    return _set_places(mask) if len(short) else (places, counts)
+
+
+def _set_places(mask):
+    """Where a mask is set, in row-major order, and how often in each row."""
+    n, width = mask.shape
+    places = np.flatnonzero(mask)
+    return places, np.diff(np.searchsorted(places, np.arange(n + 1) * width))
 
 
 @functools.lru_cache(maxsize=8)
 def _sample(width, number):
     # By chance: at equal steps, a gallery in which the classes take turns would show only some of them.
     return np.sort(np.random.default_rng(0).choice(width, number, replace=False))
-
-
-def _places(mask):
-    """`np.flatnonzero`, eight at a time where little is set."""
-    if mask.size % 8 or not mask.flags.c_contiguous:
-        return np.flatnonzero(mask)
-    flat = mask.reshape(-1)
-    words = np.flatnonzero(flat.view("uint64"))
-    if len(words) * 4 > mask.size // 8:
-        return np.flatnonzero(flat)
-    word, bit = np.nonzero(flat.reshape(-1, 8)[words])
-    return words[word] * 8 + bit
 
 
 def _sorted(scores, columns, counts, depth, favour):
@@ -139,10 +134,10 @@ def _keys(scores, columns, later):
     """One integer each that sorts by score, then `later`, then column: 32, 1 and 31 bits."""
     # Bits of a float as an unsigned integer that grows with it; adding 0 turns −0 into +0.
     bits = (scores + np.float32(0)).view("uint32")
-    bits ^= np.where(bits >> 31, np.uint32(0xFFFFFFFF), np.uint32(0x80000000))
+    bits ^= _where_set(bits) | np.uint32(0x80000000)
     keys = bits.astype("uint64")
     keys <<= np.uint64(32)
-    keys |= columns.astype("uint64")
+    keys |= columns.view("uint64")
     if later is not None:
         keys |= later.astype("uint64") << np.uint64(31)
     return keys
@@ -150,9 +145,13 @@ def _keys(scores, columns, later):
 
 def _scores_of(keys):
     bits = (keys >> np.uint64(32)).astype("uint32")
-    return (bits ^ np.where(bits >> 31, np.uint32(0x80000000), np.uint32(0xFFFFFFFF))).view(
-        "float32"
-    )
+    bits ^= ~_where_set(bits) | np.uint32(0x80000000)
+    return bits.view("float32")
+
+
+def _where_set(bits):
+    """All ones where the highest bit is set, else 0."""
+    return (bits.view("int32") >> 31).view("uint32")
 
 
 def first_hit(scores, relevant, ties="order"):
