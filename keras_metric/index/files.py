@@ -7,6 +7,7 @@ Saving writes a new data folder and then exchanges `index.json`, which names it,
 killed, the folder holds a whole index, the old or the new one.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -54,6 +55,29 @@ def save(path, items, distance, settings, codes=None):
             ) from error
     _check_ours(path)
     new = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    with _alone(path):
+        _save(path, new, items, name, distance, settings, codes, payload)
+
+
+@contextlib.contextmanager
+def _alone(path):
+    """Lets one at a time write into a folder, so that none sweeps away what another is about to name."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: savings at the same time are the user's to avoid
+        yield
+        return
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _save(path, new, items, name, distance, settings, codes, payload):
     folder = path / f"data-{uuid.uuid4().hex[:8]}"
     try:
         folder.mkdir(parents=True)

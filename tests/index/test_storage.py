@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -155,6 +156,25 @@ def test_killed_at_any_moment_it_holds_a_whole_index(tmp_path):
     finally:
         child.kill()
         child.wait()
+
+
+def test_two_that_save_at_the_same_time_leave_a_whole_index(tmp_path, monkeypatch):
+    pytest.importorskip("fcntl")
+    one, other = gallery(seed=1), gallery(seed=2)
+    beside = threading.Thread(target=other.save, args=[tmp_path / "g"])
+    replace = os.replace
+
+    def meanwhile(*paths):
+        if not beside.ident:
+            beside.start()
+            beside.join(0.3)  # all of its saving, if nothing holds it
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", meanwhile)
+    one.save(tmp_path / "g")
+    beside.join()
+    assert_same(other, Index.load(tmp_path / "g"))
+    assert len(list((tmp_path / "g").iterdir())) == 2
 
 
 @pytest.mark.parametrize("name", ["vectors.npy", "ids.npy", "labels.npy", "payload.json"])
