@@ -2,6 +2,7 @@
 
 import base64
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -159,6 +160,31 @@ def test_ids_and_labels_are_text_not_markup(browser, exported, monkeypatch):
         drop(browser, "place-query", png(squares("red")[0]))
         assert wait_for(browser, "ol.found .id").text.startswith("<img src=x")
         assert "hacked" not in browser.title
+
+
+def test_whole_ids_are_exact_and_a_late_answer_does_not_replace_a_newer_one(
+    browser, exported, monkeypatch
+):
+    from keras_metric.serving.server.model import Signature
+
+    run = Signature.run
+
+    def slow_for_red(self, arrays):
+        outputs = run(self, arrays)
+        if "ids" in outputs:
+            outputs["ids"] = np.full(outputs["ids"].shape, 2**53 + 1)
+            time.sleep(1.0 if outputs["labels"][0, 0] == b"red" else 0.0)
+        return outputs
+
+    with LocalServer(exported, port=0, max_batch=0) as app:
+        monkeypatch.setattr(Signature, "run", slow_for_red)
+        browser.get(f"{app.url}/")
+        drop(browser, "place-query", png(squares("red")[0]))
+        wait_for(browser, "#found", "Asking")
+        drop(browser, "place-query", png(squares("blue")[0]))
+        assert wait_for(browser, "ol.found .id").text == "9007199254740993"
+        time.sleep(1.2)
+        assert wait_for(browser, "ol.found .label").text == "blue"
 
 
 def test_a_model_of_vectors_says_so(browser, tmp_path):
