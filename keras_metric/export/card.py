@@ -21,7 +21,12 @@ def checked_metrics(metrics):
         raise TypeError(
             f"`metrics` of saved_model must be a dict of figures. Received: {metrics!r}."
         )
-    json.dumps(_plain(metrics))
+    try:
+        json.dumps(_plain(metrics))
+    except TypeError as error:
+        raise TypeError(
+            f"`metrics` of saved_model must hold numbers, texts, lists and dicts. Received: {metrics!r}."
+        ) from error
 
 
 def write(folder, encoder, preprocessing, index, signatures, functions, settings):

@@ -1,5 +1,7 @@
 """The functions that an exported model offers, in TensorFlow's graph."""
 
+import contextlib
+
 import tensorflow as tf
 from keras import tree
 
@@ -73,10 +75,18 @@ class Signatures:
 
     def _prepared(self, inputs):
         raw = tree.pack_sequence_as(self.inputs, list(inputs))
-        return raw if self.preprocessing is None else self.preprocessing(raw)
+        if self.preprocessing is None:
+            return raw
+        with _told("`preprocessing` of saved_model fails on raw inputs", raw):
+            return self.preprocessing(raw)
 
     def _embed(self, inputs):
-        embedding = self.encoder(self._prepared(inputs), training=False)
+        ready = self._prepared(inputs)
+        if self.preprocessing is None:
+            embedding = self.encoder(ready, training=False)
+        else:
+            with _told("`encoder` of saved_model does not take what `preprocessing` gives,", ready):
+                embedding = self.encoder(ready, training=False)
         if tree.is_nested(embedding) or embedding.shape.rank != 2:
             raise ValueError(
                 "`encoder` of saved_model must give one tensor of embeddings, (batch, dimensions). "
@@ -84,6 +94,19 @@ class Signatures:
             )
         # Three digits of a float16 are too few to compare by.
         return tf.cast(embedding, tf.float32) if embedding.dtype.size < 4 else embedding
+
+
+@contextlib.contextmanager
+def _told(what, nest):
+    """Says of an error in the graph what did not take what, and the way out."""
+    try:
+        yield
+    except Exception as error:  # TensorFlow, Keras and the user's own function raise many kinds
+        shapes = [f"{one.dtype.name} {one.shape}" for one in tree.flatten(nest)]
+        raise ValueError(
+            f"{what} {', '.join(shapes)}: {' '.join(str(error).split())[:500]} If raw inputs have another shape or "
+            "dtype, say so by `input_signature`, or give some as `warmup`."
+        ) from error
 
 
 def _traced(function, takes):

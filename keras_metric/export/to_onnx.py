@@ -73,9 +73,9 @@ def _convert(source, opset, file):
             output_path=str(file),
             custom_op_handlers={"Erfc": (_erfc, [])},
         )
+        _bind(file, function.get_concrete_function(), set(names))
     except Exception as error:  # tf2onnx raises many kinds
         raise _cannot(error) from error
-    _bind(file, function.get_concrete_function(), set(names))
     del loaded
 
 

@@ -166,7 +166,7 @@ def product_error(width):
 
 
 def between(x, y, distance):
-    """Distances (M,) of aligned rows: in float64 for those that lose digits in float32, else as the distance does it."""
+    """Distances (M,) of aligned rows: in float64 where float32 loses digits, else as the distance does it."""
     if isinstance(distance, CosineDistance):
         x, y = unit(x), unit(y)
         # Parallel rows of different lengths differ in the last bits, and would not tie.

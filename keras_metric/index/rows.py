@@ -16,7 +16,11 @@ def fail(argument, rule, received, way_out=""):
 
 def vectors(x, argument, width=None):
     """(N, D) float32, finite, of the width of the index."""
-    x = x if isinstance(x, np.ndarray) else np.asarray(ops.convert_to_numpy(x))
+    if not isinstance(x, np.ndarray):
+        try:
+            x = np.asarray(ops.convert_to_numpy(x))
+        except ValueError:  # rows of different lengths
+            fail(argument, "have the shape (rows, dimensions)", "rows of different lengths")
     if x.dtype.kind not in "fiu" and x.dtype.name != "bfloat16":
         fail(argument, "hold numbers", f"dtype {x.dtype}")
     if x.ndim != 2 or x.shape[1] == 0:

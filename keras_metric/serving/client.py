@@ -250,7 +250,7 @@ class Client:
         status = "" if refusal.status is None else f" [{refusal.status}]"
         tries = f" after {attempts} attempts" if attempts > 1 else ""
         text = f"{self._what(signature)} {does}{tries}{status}: {refusal}"
-        if refusal.status == 413:
+        if refusal.status in (413, "RESOURCE_EXHAUSTED"):
             text += f" The client sends up to batch_size={self.batch_size} rows in a request."
         return kind(text, self.server, self.model, signature, refusal.status)
 

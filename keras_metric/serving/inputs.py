@@ -102,7 +102,10 @@ def _bytes(x, wanted):
     for place, one in enumerate(x.ravel()):
         if not isinstance(one, str | bytes):
             raise TypeError(f"{wanted}: texts or bytes. Received: {type(one).__name__}.")
-        flat[place] = one.encode() if isinstance(one, str) else bytes(one)
+        try:
+            flat[place] = one.encode() if isinstance(one, str) else bytes(one)
+        except UnicodeEncodeError as error:  # half a surrogate pair
+            raise ValueError(f"{wanted}: Unicode texts. Received: {one!r}.") from error
     return flat.reshape(x.shape)
 
 

@@ -322,6 +322,13 @@ BAD = [
     (dict(input_signature=tf.TensorSpec((), tf.string)), ValueError, "batch axis"),
     (dict(input_signature="float32"), TypeError, "`input_signature` of saved_model"),
     (dict(metrics=[1]), TypeError, "`metrics` of saved_model"),
+    (dict(metrics={"hit@1": object()}), TypeError, "`metrics` of saved_model"),
+    (dict(preprocessing=tf.strings.length), ValueError, r"`preprocessing`.*\(None, 4\).*`warmup`"),
+    (
+        dict(preprocessing=lambda x: x[:, :2]),
+        ValueError,
+        r"`encoder`.*`preprocessing`.*\(None, 2\)",
+    ),
 ]
 
 

@@ -272,6 +272,7 @@ BAD = [
     (lambda i: i.add(np.eye(4), labels=[1] * 4), "3 dimensions.*\\(4, 4\\)"),
     (lambda i: i.add(np.eye(3)[0], labels=[1]), "`embeddings`.*\\(rows, dimensions\\)"),
     (lambda i: i.add([["a", "b", "c"]], labels=[1]), "`embeddings`.*numbers"),
+    (lambda i: i.add([[1, 2, 3], [4]], labels=[1, 1]), "`embeddings`.*different lengths"),
     (lambda i: i.add(np.eye(3), ids=[7, 8, 7], labels=[1] * 3), "more than once: \\[7\\]"),
     (lambda i: i.add(np.eye(3), ids=[7, 2, 9], labels=[1] * 3), "in the index already: \\[2\\]"),
     (lambda i: i.add(np.eye(3), ids=[7], labels=[1] * 3), "1 ids for 3 rows"),

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from keras_metric import serving
-from keras_metric.serving import Client
+from keras_metric.serving import Client, inputs
+from keras_metric.serving.transport import Description, Tensor
 from tests.serving.conftest import COLOURS, THRESHOLD, mean_colours, squares
 
 PROTOCOLS = ("rest", "grpc")
@@ -107,6 +108,12 @@ def test_several_threads_share_a_client(client):
 def test_inputs_that_the_model_does_not_take(client, x, error, said):
     with pytest.raises(error, match=said):
         client.embed(x)
+
+
+def test_half_a_surrogate_pair_is_refused():
+    texts = Description({"inputs": Tensor((-1,), "string")}, {})
+    with pytest.raises(ValueError, match="`inputs` of it .*Unicode"):
+        inputs.arrays(["fine", "\ud800"], "", texts, "it")
 
 
 def test_pairs_of_different_lengths(client):
