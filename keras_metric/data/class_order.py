@@ -33,10 +33,11 @@ def _rounds(classes, per_batch, seed):
     def sample(epoch, steps):
         slot = steps[:, None] * per_batch + slots  # (M, P)
         number, position = slot // classes, slot % classes
-        chosen = order(position, epoch, number)
         newest = number[:, -1:]  # (M, 1)
-        head = order(slots[None], epoch, newest)
-        before = order(classes - per_batch + slots[None], epoch, tf.maximum(newest - 1, 0))
+        head, before = tf.zeros_like(slot) + slots, tf.zeros_like(slot) + newest
+        places = tf.stack([position, head, classes - per_batch + head])
+        numbers = tf.stack([number, before, tf.maximum(before - 1, 0)])
+        chosen, head, before = tf.unstack(order(places, epoch, numbers))
         in_batch = (
             slots[None] >= per_batch - newest * classes % per_batch
         )  # (M, P): tail of the round before

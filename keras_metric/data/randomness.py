@@ -10,6 +10,8 @@ import tensorflow as tf
 from keras_metric import checks
 
 _GOLDEN = 0x9E3779B97F4A7C15
+_FACTORS = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_BITS = 2**64 - 1
 _ROUNDS = 6
 
 
@@ -31,17 +33,25 @@ def _shift(x, bits):
 
 def mix(x):
     """Scrambles uint64 values one to one (the finaliser of SplitMix64, Steele et al. 2014)."""
-    x = tf.bitwise.bitwise_xor(x, _shift(x, 30)) * unsigned(0xBF58476D1CE4E5B9)
-    x = tf.bitwise.bitwise_xor(x, _shift(x, 27)) * unsigned(0x94D049BB133111EB)
+    first, second = _FACTORS
+    if isinstance(x, int):
+        x = (x ^ x >> 30) * first & _BITS
+        x = (x ^ x >> 27) * second & _BITS
+        return x ^ x >> 31
+    x = tf.bitwise.bitwise_xor(x, _shift(x, 30)) * unsigned(first)
+    x = tf.bitwise.bitwise_xor(x, _shift(x, 27)) * unsigned(second)
     return tf.bitwise.bitwise_xor(x, _shift(x, 31))
 
 
 def make_key(*parts):
     """One uint64 key from several integers or integer tensors, which broadcast."""
-    key = unsigned(0)
+    key = 0
     for part in parts:
-        key = mix((key + unsigned(part)) * unsigned(_GOLDEN) + unsigned(_GOLDEN))
-    return key
+        if isinstance(key, int) and isinstance(part, int):  # here and now: the graph stays small
+            key = mix((key + part + 1) * _GOLDEN & _BITS)
+        else:
+            key = mix((unsigned(key) + unsigned(part)) * unsigned(_GOLDEN) + unsigned(_GOLDEN))
+    return unsigned(key)
 
 
 def _scaled(bits, bound):
@@ -74,21 +84,24 @@ def permuted(index, size, key):
     return tf.reshape(tf.cast(_permuted_flat(x, size, key), tf.int64), shape)
 
 
-# A function of its own: it is traced once, however often samplers call it, so that datasets are made quickly.
+# A function of its own: it is traced once, however often samplers call it, so that datasets are made quickly. Every
+# epoch optimises its graph anew, which takes longer than the first batch: hence one loop with little in it.
 @tf.function(input_signature=[tf.TensorSpec((None,), tf.uint64)] * 3, autograph=False)
 def _permuted_flat(x, size, key):
     rows = unsigned(tf.math.ceil(tf.sqrt(tf.cast(size, tf.float64))))
     columns = (size + rows - unsigned(1)) // rows
-    once = _feistel(x, rows, columns, key)
-    # Few land outside; only those walk on.
-    outside = tf.where(once >= size)[:, 0]
-    x, size, rows, columns, key = (tf.gather(a, outside) for a in (once, size, rows, columns, key))
 
-    def walk(x):
-        return (tf.where(x >= size, _feistel(x, rows, columns, key), x),)
+    def walk(images, place, x, size, rows, columns, key):
+        x = _feistel(x, rows, columns, key)
+        images = tf.tensor_scatter_nd_update(images, place[:, None], x)
+        outside = tf.where(x >= size)[:, 0]  # few; only those walk on
+        return images, *(tf.gather(a, outside) for a in (place, x, size, rows, columns, key))
 
-    (x,) = tf.while_loop(lambda x: tf.reduce_any(x >= size), walk, (x,))
-    return tf.tensor_scatter_nd_update(once, outside[:, None], x)
+    def walking(images, place, *_):
+        return tf.size(place) > 0
+
+    state = (x, tf.range(tf.size(x)), x, size, rows, columns, key)
+    return tf.while_loop(walking, walk, state, (tf.TensorShape((None,)),) * len(state))[0]
 
 
 def _feistel(x, rows, columns, key):
