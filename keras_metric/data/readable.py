@@ -30,21 +30,21 @@ def unreadable(x, map_fn, count):
     """`(row, reason)` of every row at which `map_fn` fails. Reads everything once, in parallel."""
     load = loader(x, map_fn)
 
-    def row_and_sizes(row):
-        return row, _sizes(load(row))
+    def row_and_heads(row):
+        return row, _heads(load(row))
 
     def row_alone(row, _):
         return row
 
-    read = tf.data.Dataset.range(count).map(row_and_sizes, num_parallel_calls=tf.data.AUTOTUNE)
+    read = tf.data.Dataset.range(count).map(row_and_heads, num_parallel_calls=tf.data.AUTOTUNE)
     good = list(read.ignore_errors().map(row_alone).batch(4096).as_numpy_iterator())
     bad = np.setdiff1d(np.arange(count), np.concatenate(good) if good else [])
     return [(int(row), reason(load, row) or "fails now and then") for row in bad]
 
 
-def _sizes(loaded):
-    """Something small that cannot be had without loading everything."""
-    return [tf.size(part) for part in tf.nest.flatten(loaded)]
+def _heads(loaded):
+    """Something small that cannot be had without loading everything, as sizes and shapes can."""
+    return [tf.reshape(part, (-1,))[:1] for part in tf.nest.flatten(loaded, expand_composites=True)]
 
 
 def reason(load, element):

@@ -67,7 +67,8 @@ def test_a_map_fn_that_never_works_is_told_at_once(pictures):
         data.pk_batches(*pictures, 2, 3, map_fn=lambda path: tf.strings.to_number(path))
 
 
-def test_unreadable_files_can_be_skipped_counted_and_listed(pictures):
+@pytest.mark.parametrize("load", [load, data.load_image(4)], ids=["shape unknown", "shape known"])
+def test_unreadable_files_can_be_skipped_counted_and_listed(pictures, load):
     paths, y = pictures
     paths[5].write_bytes(b"\x89PNG no more")
     paths[7].unlink()
