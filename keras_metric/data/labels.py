@@ -79,6 +79,8 @@ def _of_one_kind(labels, argument, owner):
         labels = labels.numpy()
     if isinstance(labels, np.ndarray) and labels.dtype.kind != "O":
         return labels
+    if not hasattr(labels, "__iter__"):
+        checks.fail(argument, owner, "be a sequence of labels", labels)
     labels = list(labels)
     kinds = [_kind(label) for label in labels]
     for row, kind in enumerate(kinds):
@@ -87,7 +89,13 @@ def _of_one_kind(labels, argument, owner):
                 f"`{argument}` of {owner} must be of one type. Received: {labels[0]!r} in row 0 "
                 f"and {labels[row]!r} in row {row}."
             )
-    return np.asarray(labels, "int64") if kinds and kinds[0] is int else labels
+    try:
+        return np.asarray(labels, "int64" if kinds and kinds[0] is int else None)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(
+            f"`{argument}` of {owner} must hold one label a row, a whole number of 64 bits or a text. "
+            f"Received: {error}. Lists of labels become a matrix with data.multi_hot."
+        ) from error
 
 
 def _kind(label):
@@ -122,7 +130,7 @@ def class_table(y, owner, leave=(), several=False):
         leave: rows that take no part. Their classes are named all the same, if need be with size 0.
         several: whether rows may have several labels.
     """
-    if several and len(np.shape(y)) == 2 and np.shape(y)[1] > 1:
+    if several and _is_matrix(y):
         return _table_of_several(y, owner, leave)
     labels = label_array(y, "y", owner)
     names, dense = np.unique(labels, return_inverse=True)
@@ -138,6 +146,14 @@ def class_table(y, owner, leave=(), several=False):
         order = order[~np.isin(order, leave)]
     sizes = np.bincount(dense[order], minlength=len(names)).astype("int64")
     return ClassTable(ids, order, np.cumsum(sizes) - sizes, sizes, names)
+
+
+def _is_matrix(y):
+    try:
+        shape = np.shape(y)
+    except ValueError:  # lists of different lengths, which `label_array` refuses
+        return False
+    return len(shape) == 2 and shape[1] > 1
 
 
 def _table_of_several(y, owner, leave):

@@ -1,5 +1,8 @@
 """Inputs in memory: an array or a nested structure of arrays, of which rows are gathered in the graph."""
 
+import numbers
+import os
+
 import numpy as np
 import tensorflow as tf
 
@@ -34,21 +37,27 @@ def as_rows(x, count, owner, on_error="raise"):
             )
         skipped.update(dict.fromkeys(bad, "NaN or infinity"))
         with tf.device("/CPU:0"):
-            return tf.convert_to_tensor(array)
+            try:
+                return tf.convert_to_tensor(array)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"`x` of {owner} must be numbers or texts. Received: {error}"
+                ) from error
 
-    return tf.nest.map_structure(one, _listed(x)), sorted(skipped.items())
+    return tf.nest.map_structure(one, _listed(x, owner)), sorted(skipped.items())
 
 
-def _listed(x):
+def _listed(x, owner):
     """A list holds rows; dicts and tuples are structures of arrays."""
     if isinstance(x, dict):
-        return {name: _listed(part) for name, part in x.items()}
+        return {name: _listed(part, owner) for name, part in x.items()}
     if isinstance(x, tuple):
-        return type(x)(*map(_listed, x)) if hasattr(x, "_fields") else tuple(map(_listed, x))
+        parts = [_listed(part, owner) for part in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
     if hasattr(x, "iloc"):
         return x.to_numpy()
     if isinstance(x, list):
-        return np.asarray([str(row) for row in x] if x and hasattr(x[0], "__fspath__") else x)
+        return _of_objects(x, owner)
     return x
 
 
@@ -65,15 +74,41 @@ def _checked(array, count, owner):
             f"`x` and `y` of {owner} must have the same number of rows. "
             f"Received: x with {shape[0]} rows (shape {tuple(shape)}) and y with {count}."
         )
-    if not isinstance(array, np.ndarray):
-        return array, []
-    if array.dtype.kind == "O":
-        array = np.asarray([row if isinstance(row, bytes) else str(row) for row in array], object)
-    return array, _not_finite(array)
+    if not (hasattr(array, "dtype") and hasattr(array, "__array__")):
+        return array, []  # ragged or sparse
+    values = np.asarray(array)
+    if values.dtype.kind == "O" and not tf.is_tensor(array):
+        array = values = _of_objects(values, owner)
+    return array, _not_finite(values)
+
+
+def _of_objects(rows, owner):
+    """An array of rows that are Python objects: all of them texts or paths, or else numbers."""
+    if all(isinstance(row, (str, bytes, os.PathLike)) for row in rows):
+        return np.asarray([os.fspath(row) for row in rows], object)
+    rows = rows.tolist() if isinstance(rows, np.ndarray) else rows
+    try:
+        array = np.asarray(rows)
+    except ValueError as error:
+        raise ValueError(
+            f"`x` of {owner} must have rows of one shape. Received: {error} Bring them to one shape, or hand over "
+            "paths and load them in `map_fn`."
+        ) from error
+    objects = np.asarray(rows, object).reshape(-1) if array.dtype.kind in "OSU" else ()
+    strange = [value for value in objects if not isinstance(value, (str, bytes))]
+    if strange:
+        odd = next(
+            (value for value in strange if not isinstance(value, numbers.Number)), strange[0]
+        )
+        raise ValueError(
+            f"`x` of {owner} must hold numbers or texts, not both, and nothing else. Received: {odd!r} in a row. "
+            "Hand columns of different types over as a dict of arrays."
+        )
+    return array
 
 
 def _not_finite(array):
-    if array.dtype.kind != "f" or not len(array):
+    if array.dtype.kind not in "fc" or not len(array):
         return []
     step = max(1, _CHUNK // max(1, array[0].size))
     bad = []

@@ -91,7 +91,8 @@ def _weights(given, table, owner):
     """Weights (C,) as float64; a mapping may leave classes out, which then have 1."""
     names = table.names.tolist()
     if isinstance(given, dict):
-        unknown = [name for name in given if name not in set(names)]
+        known = set(names)
+        unknown = [name for name in given if name not in known]
         if unknown:
             checks.fail("class_weights", owner, "name classes of y", unknown[0])
         given = [given.get(name, 1.0) for name in names]

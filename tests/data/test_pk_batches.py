@@ -157,6 +157,13 @@ def test_files_are_loaded_by_map_fn(tmp_path):
             assert (rows % 3 == ids).all()
 
 
+def test_columns_of_python_objects_stay_numbers():
+    x = {"number": np.arange(6).astype(object), "many": [np.full((2, 3), row) for row in range(6)]}
+    for inputs, ids in drained(data.pk_batches(x, np.arange(6) % 2, 2, 2, seed=1)):
+        assert inputs["number"].dtype == "int64" and (inputs["number"] % 2 == ids).all()
+        assert (inputs["many"] == inputs["number"][:, None, None]).all()
+
+
 def test_text_labels_become_dense_ids():
     y = np.array(["cat", "dog", "ant"] * 4)
     for rows, ids in drained(data.pk_batches(np.arange(12), y, 2, 2, seed=1)):
@@ -190,6 +197,13 @@ def test_fit_takes_it_as_it_is():
         (np.zeros((4, 2)), [0, 0, 1, 1], {"start_step": -1}, "start_step"),
         (np.zeros((4, 2)), [0, 0, 1, 1], {"examples_per_class": 0}, "examples_per_class"),
         (np.zeros((0, 2)), [], {}, "at least one label"),
+        (np.zeros((2, 2)), None, {}, "sequence of labels"),
+        (np.zeros((2, 2)), [[1, 2], [1]], {}, "one label a row.*data.multi_hot"),
+        (np.zeros((2, 2)), [1, 2**70], {}, "64 bits"),
+        (tf.constant([1.0, np.nan]), [0, 1], {}, r"NaN or infinity in 1 of 2 rows \(rows 1\)"),
+        ([[1.0], [1.0, 2.0]], [0, 1], {}, "rows of one shape"),
+        ([{"a": 1}, {"a": 2}], [0, 1], {}, "not both, and nothing else. Received: {'a': 1}"),
+        (np.array([[1.0, "a"], [2.0, "b"]], object), [0, 1], {}, "not both.*Received: 1.0"),
     ],
 )
 def test_bad_input_is_named(x, y, settings, words):
