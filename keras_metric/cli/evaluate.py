@@ -37,6 +37,12 @@ def add_arguments(parser):
         metavar="PATH.html",
         help="also write a page to look at there, and its numbers beside it as PATH.json",
     )
+    parser.add_argument(
+        "--sample-rate",
+        type=options.positive_float,
+        metavar="HZ",
+        help="the examples are sounds, of so many samples a second: the page shows and plays them",
+    )
 
 
 def run(arguments):
@@ -67,6 +73,8 @@ def run(arguments):
             arguments.report,
             class_names=examples.class_names,
             items=examples.x,
+            sample_rate=arguments.sample_rate,
+            origins=examples.origins,
             title=f"{Path(arguments.model).name} on {Path(arguments.data or arguments.dataset).name}",
         )
         print(f"Look at {arguments.report}")

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_metric import checks
+from keras_metric.evaluation import rows
 from keras_metric.evaluation.labelled import labelled
 from keras_metric.evaluation.reporting import findings
 from keras_metric.evaluation.reporting.embedded import embedded
@@ -29,7 +30,9 @@ def report(
     class_names=None,
     distance="cosine",
     items=None,
+    origins=None,
     show="auto",
+    sample_rate=None,
     title="Evaluation report",
     k=8,
     replicates=500,
@@ -54,8 +57,11 @@ def report(
         class_names: list by label, or dict {label: name}; None: the labels themselves.
         distance: name or `Distance`.
         items: what to show of each row, where that is not the input: N images, waveforms, or texts.
+        origins: N texts that name the rows on the page, as their files do. None: their numbers.
         show: `"auto"`: images, texts, and lists of waveforms of several lengths are recognised. Or `"images"`,
             `"sounds"` (waveforms, shown as spectrograms), `"spectrograms"` (time × frequency), `"texts"`, `"nothing"`.
+        sample_rate: of waveforms, in samples a second. With it, the first 2 seconds of each query and of its 3 nearest
+            neighbours can be heard. None: sounds are seen only.
         title: of the page.
         k: neighbours shown of a query.
         replicates: draws of the bootstrap.
@@ -77,13 +83,30 @@ def report(
     replicates = checks.whole(replicates, "replicates", OWNER)
     given = embedded(encoder, data, batch_size)
     shown = labelled(given.embeddings, given.labels, distance, class_names, OWNER)
-    pictured = items_of(given.inputs if items is None else items, show, len(shown.codes))
+    inputs = given.inputs if items is None else items
+    pictured = items_of(inputs, show, len(shown.codes), sample_rate)
+    if origins is not None:
+        rows.same_length(shown.codes, "labels", origins, "origins", OWNER)
     found = findings.find(shown, k, replicates, map, seed)
     told = _plain(findings.told(found, title, replicates, versions()))
+    _name_rows(told, origins)
     text = page(told, found, pictured)
     numbers = json.dumps(told, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     write_text({path: text, path.with_suffix(".json"): numbers})
     return told
+
+
+def _name_rows(told, origins):
+    """Adds the origin to each query, neighbour and confusion."""
+    for query in told["queries"]["worst"] + told["queries"]["best"]:
+        for one in (query, *query["neighbors"]):
+            one["origin"] = _origin(one["row"], origins)
+    for one in told["confused"]:
+        one["origins"] = [_origin(row, origins) for row in one["example"]]
+
+
+def _origin(row, origins):
+    return f"row {row}" if origins is None else str(origins[row])
 
 
 def versions():

@@ -51,6 +51,8 @@ def test_evaluate_writes_a_page(command, folder, trained, tmp_path):
     table = json.loads(figures.read_text())["encoder"]
     assert {name: told["figures"][name]["value"] for name in table} == pytest.approx(table)
     assert page.read_text().count("<img") > 36
+    worst = told["queries"]["worst"][0]["origin"]
+    assert (folder / worst).is_file() and worst in page.read_text()
 
 
 def test_embed(command, npz, trained, tmp_path):

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import wave
 from html.parser import HTMLParser
 
 import keras
@@ -15,6 +16,7 @@ from keras_metric import evaluation
 from keras_metric.distances import CosineDistance
 from keras_metric.evaluation.reporting import findings, items, places
 from keras_metric.evaluation.reporting.embedded import embedded
+from keras_metric.evaluation.reporting.writing import write_text
 from tests.evaluation.test_plots import all_distances, clusters
 
 pytest.importorskip("matplotlib")
@@ -71,7 +73,14 @@ def written(tmp_path_factory):
     images = np.random.default_rng(2).uniform(size=(len(x), 9, 7, 3))
     path = tmp_path_factory.mktemp("report") / "page.html"
     told = evaluation.report(
-        None, (x, labels), path, class_names=EVIL, items=images, title="<i>Mine</i>", k=5
+        None,
+        (x, labels),
+        path,
+        class_names=EVIL,
+        items=images,
+        origins=[f'{row}"><b>.png' for row in range(len(x))],
+        title="<i>Mine</i>",
+        k=5,
     )
     return x, labels, path, told, Page(path.read_text(encoding="utf-8"))
 
@@ -108,6 +117,9 @@ def test_labels_are_text_and_nothing_else(written):
     for name in EVIL:
         assert name in text
     assert "<i>Mine</i>" in text
+    worst = written[3]["queries"]["worst"][0]
+    assert worst["origin"] == f'{worst["row"]}"><b>.png' and worst["origin"] in text
+    assert worst["neighbors"][0]["origin"] in {attrs.get("title") for _, attrs in page.tags}
     tags = [tag for tag, _ in page.tags]
     assert tags.count("script") == 1 and "i" not in tags
     assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
@@ -235,6 +247,18 @@ def test_a_report_that_fails_leaves_the_last_one(tmp_path, monkeypatch):
     assert sorted(one.name for one in path.parent.iterdir()) == ["page.html", "page.json"]
 
 
+def test_a_page_whose_numbers_cannot_be_written_leaves_the_last_one(tmp_path):
+    (tmp_path / "page.json").mkdir()
+    for before in (None, "the last one"):
+        if before:
+            (tmp_path / "page.html").write_text(before)
+        with pytest.raises(OSError):
+            write_text({tmp_path / "page.html": "new", tmp_path / "page.json": "new"})
+        left = sorted(path.name for path in tmp_path.iterdir())
+        assert left == (["page.html", "page.json"] if before else ["page.json"])
+    assert (tmp_path / "page.html").read_text() == "the last one"
+
+
 def test_one_class_and_classes_of_one(tmp_path):
     x, _ = clusters(count=2)
     for labels in (np.zeros(8, int), np.arange(8)):
@@ -304,6 +328,39 @@ def test_a_tone_is_a_line_in_its_spectrogram():
     sounds = [np.ones(300, "float32"), np.ones(9000, "float32")]
     shown = items.items_of(sounds, "auto", 2)
     assert shown.kind == "sounds" and shown.html(1, '"').count("data:image/png") == 1
+
+
+def test_sounds_can_be_heard(tmp_path):
+    def read(uri):
+        kind, _, data = uri.partition(";base64,")
+        assert kind == "data:audio/wav"
+        with wave.open(io.BytesIO(base64.b64decode(data))) as file:
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+            return samples / 32767, file.getframerate()
+
+    time = np.arange(3 * 44100) / 44100
+    tone = np.sin(2 * np.pi * 1000 * time)
+    samples, rate = read(items.playable(tone + np.sin(2 * np.pi * 12000 * time), 44100))
+    assert rate == 16000 and len(samples) == 2 * rate  # its beginning, at a lower rate
+    expected = np.sin(2 * np.pi * 1000 * np.arange(len(samples)) / rate)
+    np.testing.assert_allclose(samples[500:-500], expected[500:-500], atol=0.02)
+    whole = items.items_of(np.int16([[0, 16384, -32768]] * 2), "auto", 2, 8000)
+    heard = re.search('src="([^"]*)"', whole.player(0, '"'))[1]
+    np.testing.assert_allclose(read(heard)[0], [0, 0.5, -1], atol=1e-4)
+    assert read(items.playable(np.zeros(0, "float32"), 8000))[1] == 8000
+    assert items.items_of([np.ones(9), np.ones(8)], "auto", 2).player(0, "") == ""
+
+    x, labels = clusters()
+    path = tmp_path / "page.html"
+    tones = np.random.default_rng(0).normal(size=(len(x), 400)).astype("float32")
+    told = evaluation.report(
+        None, (x, labels), path, items=tones, sample_rate=8000, k=5, map="pca", replicates=5
+    )
+    tags = Page(path.read_text(encoding="utf-8")).tags
+    queries = told["queries"]["worst"] + told["queries"]["best"]
+    assert [tag for tag, _ in tags].count("audio") == 4 * len(queries)  # each with 3 neighbours
+    with pytest.raises(ValueError, match="`sample_rate` of report must be None where no sounds"):
+        items.items_of(["a", "b"], "texts", 2, 8000)
 
 
 def test_what_is_recognised():

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import wave
 from html import escape
 
 import numpy as np
@@ -18,32 +19,40 @@ TEXT = 180  # characters
 LOOKED_AT = 256  # items that tell the span of values
 FRAME = 256  # samples of a spectrum
 DECIBELS = 60  # below the loudest, all is black
+SECONDS, RATE = 2, 16000  # of a sound that can be played, and samples a second, at most
 KINDS = ("auto", "images", "sounds", "spectrograms", "texts", "nothing")
 
 
-def items_of(inputs, show, count):
-    """Something with `html(row, name)` and `kind`.
+def items_of(inputs, show, count, sample_rate=None):
+    """Something with `html(row, name)`, `player(row, name)` and `kind`.
 
     Args:
         inputs: N images, waveforms, spectrograms or texts, or None.
         show: one of `KINDS`. `"auto"`: texts and images, and lists of waveforms of several lengths, are recognised.
         count: N.
+        sample_rate: samples a second of waveforms, which are then sounds for `"auto"` and can be played; or None.
     """
     checks.choice(show, "show", OWNER, KINDS)
+    if sample_rate is not None:
+        checks.number(sample_rate, "sample_rate", OWNER, above=0)
+        if show not in ("auto", "sounds"):
+            checks.fail("sample_rate", OWNER, "be None where no sounds are shown", sample_rate)
     if inputs is None or show == "nothing":
         return _Nothing()
     if not hasattr(inputs, "__len__") or not hasattr(inputs, "__getitem__"):
         checks.fail("items", OWNER, "be a sequence", type(inputs).__name__)
     rows.same_length(range(count), "labels", inputs, "items", OWNER)
-    kind = _kind(inputs) if show == "auto" else show
+    kind = _kind(inputs, sample_rate) if show == "auto" else show
     if kind == "nothing":
         return _Nothing()
-    return {"texts": _Texts, "images": _Images, "sounds": _Sounds, "spectrograms": _Spectrograms}[
-        kind
-    ](inputs)
+    if kind == "sounds":
+        return _Sounds(inputs, sample_rate)
+    return {"texts": _Texts, "images": _Images, "spectrograms": _Spectrograms}[kind](inputs)
 
 
-def _kind(inputs):
+def _kind(inputs, sample_rate):
+    if sample_rate is not None:
+        return "sounds"
     first = inputs[0]
     if isinstance(first, (str, bytes)):
         return "texts"
@@ -57,14 +66,20 @@ def _kind(inputs):
     return "nothing"
 
 
-class _Nothing:
+class _Silent:
+    def player(self, row, name):
+        """What plays an item: nothing, but for sounds of a known rate."""
+        return ""
+
+
+class _Nothing(_Silent):
     kind = "nothing"
 
     def html(self, row, name):
         return f'<span class="blank">row {row}</span>'
 
 
-class _Texts:
+class _Texts(_Silent):
     kind = "texts"
 
     def __init__(self, inputs):
@@ -76,7 +91,7 @@ class _Texts:
         return f'<span class="text">{escape(shortened(text, TEXT))}</span>'
 
 
-class _Pictures:
+class _Pictures(_Silent):
     def html(self, row, name):
         pixels = self.pixels(row)
         height, width = pixels.shape[:2]
@@ -111,25 +126,56 @@ class _Spectrograms(_Pictures):
 class _Sounds(_Pictures):
     kind = "sounds"
 
-    def __init__(self, inputs):
-        self.inputs = inputs
+    def __init__(self, inputs, sample_rate=None):
+        self.inputs, self.sample_rate = inputs, sample_rate
 
     def pixels(self, row):
-        wave = np.asarray(self.inputs[row], "float32")
-        if wave.ndim == 2 and 1 in wave.shape:
-            wave = wave.ravel()
-        if wave.ndim != 1:
+        return spectrogram(self._samples(row))
+
+    def player(self, row, name):
+        if self.sample_rate is None:
+            return ""
+        sound = playable(self._samples(row), self.sample_rate)
+        return (
+            f'<audio controls controlslist="nodownload noplaybackrate" preload="none" src="{sound}" '
+            f'aria-label="row {row}, {escape(name)}"></audio>'
+        )
+
+    def _samples(self, row):
+        samples = np.asarray(self.inputs[row])
+        if samples.ndim == 2 and 1 in samples.shape:
+            samples = samples.ravel()
+        if samples.ndim != 1:
             raise ValueError(
-                f"`items` of {OWNER} with show='sounds' must be waveforms (samples,). Received: shape {wave.shape}."
+                f"`items` of {OWNER} with show='sounds' must be waveforms (samples,). Received: shape {samples.shape}."
             )
-        return spectrogram(wave)
+        if samples.dtype.kind not in "iu":
+            return samples.astype("float32")
+        low, high = np.iinfo(samples.dtype).min, np.iinfo(samples.dtype).max
+        return (samples.astype("float32") - (low + high + 1) // 2) / ((high - low + 1) // 2)
 
 
-def spectrogram(wave):
+def playable(samples, rate):
+    """A sound as text that stands in a page: its beginning, as a WAV file of 16 bits."""
+    samples = np.nan_to_num(samples[: round(SECONDS * rate)], posinf=0, neginf=0)
+    if rate > RATE and len(samples):
+        # Without the frequencies that the lower rate cannot hold.
+        fewer = max(round(len(samples) * RATE / rate), 1)
+        kept = np.fft.rfft(samples)[: fewer // 2 + 1]
+        samples, rate = np.fft.irfft(kept, fewer) * (fewer / len(samples)), RATE
+    samples = samples / max(np.abs(samples).max(initial=0), 1)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setparams((1, 2, round(rate), 0, "NONE", None))
+        writer.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+    return f"data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def spectrogram(samples):
     """Loudness by frequency, low ones below, and time, from beginning to end: uint8 (64, 96)."""
-    wave = np.pad(wave, (0, max(FRAME - len(wave), 0)))
-    starts = np.linspace(0, len(wave) - FRAME, SIDE).astype(int)
-    frames = wave[starts[:, None] + np.arange(FRAME)] * np.hanning(FRAME)
+    samples = np.pad(samples, (0, max(FRAME - len(samples), 0)))
+    starts = np.linspace(0, len(samples) - FRAME, SIDE).astype(int)
+    frames = samples[starts[:, None] + np.arange(FRAME)] * np.hanning(FRAME)
     power = np.abs(np.fft.rfft(frames, axis=1))[:, 1:] ** 2  # (frames, 128)
     power = power.reshape(len(frames), 64, 2).mean(axis=2)
     loudness = 10 * np.log10(np.maximum(power, 1e-20))

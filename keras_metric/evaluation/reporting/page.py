@@ -10,6 +10,7 @@ from keras_metric.evaluation import charts
 from keras_metric.evaluation.reporting.svg import chart
 
 CARDS = ("hit@1", "map@r", "auc", "eer")
+PLAYED = 3  # neighbours of a query whose sound can be heard
 ROWS = 500  # of the table of classes; the JSON has all
 NAMES = {
     "map@r": "MAP@R",
@@ -114,16 +115,26 @@ def _cards(told):
 def _figures(told):
     rows = [
         f'<tr><th scope="row">{_name(name)}</th>'
-        f'<td class="number" data-figure="{name}">{number(figure["value"])}</td>'
+        f'<td class="number" data-figure="{name}">{_value(name, figure["value"])}</td>'
         f'<td class="number" data-interval="{name}">{_interval(figure)}</td>'
-        f"<td>{_meaning(name)}</td></tr>"
+        f"<td>{_meaning(name, told)}</td></tr>"
         for name, figure in told["figures"].items()
     ]
     head = _head(("figure", ""), ("value", "number"), ("95% interval", "number"), ("meaning", ""))
     return f'<div class="scroll figures"><table>{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def _meaning(name):
+def _value(name, value):
+    # A threshold is a distance, of any size.
+    return f"{value:.4g}" if name == "threshold" and value is not None else number(value)
+
+
+def _meaning(name, told):
+    if name == "accuracy" and told["figures"][name]["value"] is not None:
+        pairs = told["data"]["pairs"]
+        share = max(pairs.values()) / sum(pairs.values())
+        more = max(pairs, key=pairs.get)
+        return f"{MEANINGS[name]}; {number(share)} if all pairs were called {more}"
     if name.startswith("tar@far="):
         target = charts.percent(float(name.partition("=")[2]))
         return f"same pairs accepted when no more than {target} of different pairs are"
@@ -143,23 +154,34 @@ class _Tiles:
     def __init__(self, items, names):
         self.items, self.names = items, names
 
-    def item(self, row, label):
-        """The frame with the picture or text of an item."""
-        return f'<div class="item">{self.items.html(row, self.names[label])}</div>'
+    def item(self, row, label, origin):
+        """The frame with the picture or text of an item; its origin shows where a pointer rests."""
+        return f'<div class="item" title="{escape(origin)}">{self.items.html(row, self.names[label])}</div>'
 
     def query(self, told):
-        neighbors = "".join(self._neighbor(one) for one in told["neighbors"])
-        words = f"<b>{escape(self.names[told['class']])}</b><br>row {told['row']}<br>MAP@R {number(told['map@r'], 3)}"
-        own = f'<div class="tile">{self.item(told["row"], told["class"])}<div>{words}</div></div>'
+        neighbors = "".join(
+            self._neighbor(one, place < PLAYED) for place, one in enumerate(told["neighbors"])
+        )
+        words = (
+            f"<b>{escape(self.names[told['class']])}</b><br>{escape(told['origin'])}<br>"
+            f"MAP@R {number(told['map@r'], 3)}"
+        )
+        item = self.item(told["row"], told["class"], told["origin"])
+        own = f'<div class="tile">{item}<div>{words}{self._player(told)}</div></div>'
         return f'<div class="query">{own}<ol class="neighbors">{neighbors}</ol></div>'
 
-    def _neighbor(self, told):
+    def _player(self, told):
+        return self.items.player(told["row"], self.names[told["class"]])
+
+    def _neighbor(self, told, played):
         kind, mark, word = ("hit", "✓", "hit") if told["hit"] else ("miss", "✗", "miss")
         words = (
             f'<span class="mark" role="img" aria-label="{word}">{mark}</span> '
-            f'{escape(self.names[told["class"]])} <span class="muted">{told["distance"]:.3g}</span>'
+            f'{escape(self.names[told["class"]])} <span class="distance">{told["distance"]:.3g}</span>'
+            f"{self._player(told) if played else ''}"
         )
-        return f'<li class="tile {kind}">{self.item(told["row"], told["class"])}<div>{words}</div></li>'
+        item = self.item(told["row"], told["class"], told["origin"])
+        return f'<li class="tile {kind}">{item}<div>{words}</div></li>'
 
     @property
     def style(self):
@@ -169,7 +191,8 @@ class _Tiles:
 def _queries(told, tiles):
     parts = [
         "<p>Every item is a query for the others. Beside a query stand its nearest neighbours, the nearest first: "
-        "✓ of its class, ✗ (dashed frame) of another, with their distance.</p>"
+        "✓ of its class, ✗ (dashed frame) of another, with their distance. The queries shown are of different classes, "
+        "as far as there are enough.</p>"
     ]
     if not told["queries"]["worst"]:
         parts.append("<p>No class has a second item, so there is nothing to find.</p>")
@@ -243,8 +266,8 @@ def _confusions(told, tiles):
     lines = [
         f'<tr><th scope="row">{escape(tiles.names[one["class"]])}</th>'
         f"<td>{escape(tiles.names[one['taken_for']])}</td>{_cell(one['times'], 'd')}{_cell(one['share'], '.1%')}"
-        f'<td><div class="pair">{tiles.item(one["example"][0], one["class"])}'
-        f"{tiles.item(one['example'][1], one['taken_for'])}</div></td></tr>"
+        f'<td><div class="pair">{tiles.item(one["example"][0], one["class"], one["origins"][0])}'
+        f"{tiles.item(one['example'][1], one['taken_for'], one['origins'][1])}</div></td></tr>"
         for one in told["confused"]
     ]
     head = _head(

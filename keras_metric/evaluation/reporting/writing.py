@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -23,5 +24,22 @@ def write_text(contents):
                 file.write(text)
             os.chmod(name, 0o644)
             ready.append((name, path))
-        for name, path in ready:
-            os.replace(name, path)
+        _put_in_place(ready, stack)
+
+
+def _put_in_place(ready, stack):
+    """Renames all `(name, path)`; where one cannot be, those before it get back what they were."""
+    for name, path in ready:
+        old = f"{name}.old" if path.exists() else None
+        if old:
+            stack.callback(Path(old).unlink, missing_ok=True)
+            shutil.copy2(path, old)
+        os.replace(name, path)
+        stack.push(lambda failed, *_, path=path, old=old: failed and _restore(path, old))
+
+
+def _restore(path, old):
+    if old:
+        os.replace(old, path)
+    else:
+        path.unlink()
