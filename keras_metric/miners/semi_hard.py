@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_metric.miners.base import MINERS, Miner, Pairs, Triplets, all_pairs, sums_of_chosen
+from keras_metric.miners.base import MINERS, Miner, Pairs, Triplets, all_pairs
 from keras_metric.tensors.masked import any_weight
 from keras_metric.tensors.numerics import LARGE, epsilon
 from keras_metric.tensors.positives import (
@@ -17,8 +17,13 @@ from keras_metric.tensors.positives import (
     pick,
     positive_columns,
     put_column,
+    spread,
 )
-from keras_metric.tensors.triplet_sums import TripletSums
+from keras_metric.tensors.triplet_sums import (
+    TripletSums,
+    slope_of_terms,
+    sums_of_triplets,
+)
 
 
 @MINERS.register("semi_hard")
@@ -50,22 +55,74 @@ class SemiHardMiner(Miner):
 
     def triplet_sums(self, distances, relations, margin, rows=None, reference_distances=None):
         """One triplet for each positive pair."""
-        fixed = ops.stop_gradient(distances)
         pairs = all_pairs(relations)
         positives = pairs.positives * any_weight(pairs.negatives)[:, None]
-        pairs = Pairs(positives, pairs.negatives)
-        most = most_positives(positives)
+        swap = reference_distances is not None
+        references = reference_distances if swap else distances[:1, :1]
+        # TensorFlow differentiates a branch by keeping all that is in it; these branches give the slopes themselves.
+        function = ops.custom_gradient(lambda *args: _sums(*args, margin=margin, swap=swap))
+        sums_and_active = function(distances, references, positives, pairs.negatives)  # (B, 2)
+        counts = ops.sum(positives, axis=1)
+        return TripletSums(sums_and_active[:, 0], counts, ops.stop_gradient(sums_and_active[:, 1]))
 
-        def sums(triplets):
-            return tuple(sums_of_chosen(distances, triplets, margin, reference_distances))
 
-        return TripletSums(
-            *ops.cond(
-                most <= FEW,
-                lambda: sums(_choose_by_passes(fixed, pairs, most)),
-                lambda: sums(_choose_by_sorting(fixed, pairs)),
-            )
+def _sums(distances, references, positives, negatives, margin, swap):
+    """Sums of terms and weights of the active ones, (B, 2), with their gradient."""
+    most = most_positives(positives)
+    size, width = ops.shape(references)
+
+    def of_chosen(then):
+        pairs = Pairs(positives, negatives)
+        return ops.cond(
+            most <= FEW,
+            lambda: then(_choose_by_passes(distances, pairs, most)),
+            lambda: then(_choose_by_sorting(distances, pairs)),
         )
+
+    def distances_of(triplets):
+        """Distances (B, M) to the positives and negatives, and which of these are swapped: from the positive."""
+        positive = at_columns(distances, triplets.positives)
+        negative = at_columns(distances, triplets.negatives)
+        if not swap:
+            return positive, negative, False
+        between = ops.take(ops.reshape(references, (-1,)), between_of(triplets))
+        return positive, ops.minimum(negative, between), between < negative
+
+    def between_of(triplets):
+        """Flat indices (B, M) of the distances from positives to negatives."""
+        return triplets.positives * width + triplets.negatives
+
+    def slopes_of(triplets, positive, negative):
+        return triplets.weights * slope_of_terms(positive, negative, margin)
+
+    def sums_and_slopes(triplets):
+        positive, negative, swapped = distances_of(triplets)
+        sums, _, active = sums_of_triplets(positive, negative, triplets.weights, margin)
+        slopes = slopes_of(triplets, positive, negative)
+        to_anchor = ops.where(swapped, ops.zeros_like(slopes), slopes)
+        by_distance = spread(slopes, triplets.positives, distances) - spread(
+            to_anchor, triplets.negatives, distances
+        )
+        return ops.stack([sums, active], axis=1), by_distance
+
+    def slopes_by_references(triplets, by_sums):
+        positive, negative, swapped = distances_of(triplets)
+        slopes = by_sums * slopes_of(triplets, positive, negative)
+        moved = ops.reshape(ops.where(swapped, -slopes, ops.zeros_like(slopes)), (-1,))
+        flat = ops.reshape(between_of(triplets), (-1,))
+        return ops.reshape(ops.segment_sum(moved, flat, size * width), (size, width))
+
+    sums_and_active, slopes = of_chosen(sums_and_slopes)
+
+    def gradient(*args, upstream=None):
+        by_sums = (args[0] if upstream is None else upstream)[:, :1]
+        by_reference = ops.zeros_like(references)
+        if swap:  # chosen again: which distance a slope belongs to is not kept
+            by_reference = of_chosen(lambda triplets: slopes_by_references(triplets, by_sums))
+        zeros = ops.zeros_like(distances)
+        return by_sums * slopes, by_reference, zeros, zeros
+
+    return sums_and_active, gradient
 
 
 def _choose_by_passes(distances, pairs, most):

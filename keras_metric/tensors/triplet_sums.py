@@ -24,6 +24,7 @@ from keras_metric.tensors.positives import (
     pick,
     positive_columns,
     put_column,
+    spread,
 )
 
 
@@ -40,6 +41,13 @@ def triplet_terms(positive, negative, margin):
     if margin is None:
         return ops.softplus(positive - negative)
     return ops.relu(positive - negative + margin)
+
+
+def slope_of_terms(positive, negative, margin):
+    """Derivative of `triplet_terms` by the distance of the positive; by that of the negative it is the opposite."""
+    if margin is None:
+        return ops.sigmoid(positive - negative)
+    return ops.cast(positive - negative + margin > 0, positive.dtype)
 
 
 def sums_of_triplets(positive, negative, weights, margin):
@@ -70,60 +78,52 @@ def sums_of_all_triplets(distances, pairs, margin, reference_distances=None):
     if margin is None or reference_distances is not None:
         sums, active = _walk_terms(distances, pairs, margin, reference_distances)
         return TripletSums(sums, counts, counts if margin is None else active)
-    most = most_positives(positives)
-    sums, active = ops.cond(
+    fixed, most = ops.stop_gradient(distances), most_positives(positives)
+    # Nothing that has a gradient goes into the branches: TensorFlow would keep all their intermediates for it.
+    slopes, active = ops.cond(
         most <= FEW,
-        lambda: _hinges_by_passes(distances, pairs, most, margin),
-        lambda: _hinges_by_sorting(distances, pairs, margin),
+        lambda: _slopes_by_passes(fixed, pairs, most, margin),
+        lambda: _slopes_by_sorting(fixed, pairs, margin),
     )
-    return TripletSums(sums, counts, active)
+    # The slopes of an anchor add up to 0, so moving all its distances changes nothing but rounding.
+    middle = ops.mean(fixed, axis=1, keepdims=True)
+    sums = ops.sum(slopes * (distances - middle), axis=1) + margin * active
+    return TripletSums(ops.where(active > 0, sums, ops.zeros_like(sums)), counts, active)
 
 
-def _hinges_by_passes(distances, pairs, most, margin):
+def _slopes_by_passes(distances, pairs, most, margin):
+    """Slope of each anchor's sum by its distances (B, N), and the weight of its active terms (B,)."""
     columns, weights = positive_columns(pairs.positives, few=True)  # (B, FEW)
-    positive = at_columns(distances, columns)  # (B, FEW)
-    thresholds = ops.stop_gradient(positive) + margin
-    fixed = ops.stop_gradient(distances)
-    candidates = ops.where(pairs.negatives > 0, fixed, LARGE)
+    thresholds = at_columns(distances, columns) + margin
+    candidates = ops.where(pairs.negatives > 0, distances, LARGE)
 
     def step(k, state):
         by_positive, by_negative = state
         active = ops.where(candidates < column_of(thresholds, k)[:, None], pairs.negatives, 0.0)
         weight = column_of(weights, k)
         by_positive = put_column(by_positive, k, weight * ops.sum(active, axis=1))
-        return by_positive, by_negative + weight[:, None] * active
+        return by_positive, by_negative - weight[:, None] * active
 
-    start = (ops.zeros_like(weights), ops.zeros_like(fixed))
+    start = (ops.zeros_like(weights), ops.zeros_like(distances))
     by_positive, by_negative = for_each_positive(step, most, start)
-    # Both sides hold the same weight in total, so moving all distances of an anchor changes nothing but rounding.
-    middle = ops.mean(fixed, axis=1, keepdims=True)
-    active = ops.sum(by_positive, axis=1)
-    sums = (
-        ops.sum(by_positive * (positive - middle), axis=1)
-        - ops.sum(by_negative * (distances - middle), axis=1)
-        + margin * active
-    )
-    return ops.where(active > 0, sums, ops.zeros_like(sums)), active
+    slopes = by_negative + spread(by_positive, columns, distances)
+    return slopes, ops.sum(by_positive, axis=1)
 
 
-def _hinges_by_sorting(distances, pairs, margin):
-    fixed = ops.stop_gradient(distances)
+def _slopes_by_sorting(distances, pairs, margin):
+    """The same by one sorted row for each anchor."""
     # A negative that equals a threshold has a hinge of 0: it is moved behind it, to be inactive.
-    behind = fixed + 2 * epsilon(fixed) * ops.abs(fixed + margin) + 1e-37
+    behind = distances + 2 * epsilon(distances) * ops.abs(distances + margin) + 1e-37
     keys = ops.where(
-        pairs.positives > 0, fixed + margin, ops.where(pairs.negatives > 0, behind, LARGE)
+        pairs.positives > 0, distances + margin, ops.where(pairs.negatives > 0, behind, LARGE)
     )
     order = ops.argsort(keys, axis=1)
     signed = at_columns(pairs.positives - pairs.negatives, order)
     positives, negatives = ops.relu(signed), ops.relu(-signed)
     by_positive = positives * ops.cumsum(negatives, axis=1)
     above = ops.sum(positives, axis=1, keepdims=True) - ops.cumsum(positives, axis=1)
-    slopes = by_positive - negatives * above
-    middle = ops.mean(fixed, axis=1, keepdims=True)
-    active = ops.sum(by_positive, axis=1)
-    ordered = at_columns(distances, order)
-    sums = ops.sum(slopes * (ordered - middle), axis=1) + margin * active
-    return ops.where(active > 0, sums, ops.zeros_like(sums)), active
+    slopes = spread(by_positive - negatives * above, order, distances)
+    return slopes, ops.sum(by_positive, axis=1)
 
 
 def _walk_terms(distances, pairs, margin, reference_distances):

@@ -47,6 +47,30 @@ def test_eager_equals_graph_equals_xla(name):
         assert len(traces) == before
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.function is TensorFlow's")
+@pytest.mark.parametrize(
+    "arguments", [{"miner": "all"}, {"miner": "semi_hard"}, {"miner": "semi_hard", "swap": True}]
+)
+def test_branches_keep_nothing_for_the_gradient(arguments):
+    """TensorFlow keeps what a differentiated branch held as variants, and warns where their types differ."""
+    import tensorflow as tf
+
+    loss = losses.TripletLoss(**arguments)
+
+    @tf.function
+    def gradient(labels, x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = loss(labels, x)
+        return tape.gradient(value, x)
+
+    y, x = batch("triplet")
+    graph = gradient.get_concrete_function(tf.constant(y), tf.constant(x)).graph
+    branches = [op for op in graph.get_operations() if op.type in ("If", "StatelessIf")]
+    assert branches
+    assert not any(out.dtype == tf.variant for op in branches for out in op.outputs)
+
+
 @pytest.mark.skipif(BACKEND != "jax", reason="jax.jit is JAX's")
 @pytest.mark.parametrize("name", EVERY)
 def test_traces_under_jit(name):
