@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_metric import extras
 from keras_metric.cli.problems import Failure
+from keras_metric.data.depth import eight_bits
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".tif", ".tiff")
 ARRAY_NAMES = (("x", "y"), ("images", "labels"), ("x_train", "y_train"), ("data", "target"))
@@ -118,12 +119,16 @@ def read_image(file, image_size):
     image_module = extras.require("PIL.Image", extra="data")
     try:
         with image_module.open(file) as image:
-            image = image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB")
+            image = eight_bits(image)
+            image = image.convert("L" if image.mode in ("1", "L") else "RGB")
             if image_size:
                 image = image.resize((image_size[1], image_size[0]), image_module.BILINEAR)
             pixels = np.asarray(image)
     except Exception as error:  # Pillow raises many kinds for a broken file
-        raise Failure(f"{file}: is no readable image ({error}); remove or replace it") from error
+        raise Failure(
+            f"{file}: is no readable image ({error}); remove or replace it. "
+            "`keras-metric data inspect` lists all that are broken"
+        ) from error
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 

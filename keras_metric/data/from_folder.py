@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_metric import checks, extras
+from keras_metric.data.depth import eight_bits
 from keras_metric.data.folders import Files, folder_files
 from keras_metric.data.loading import load_image, load_sound, sides
 from keras_metric.data.pk_batches import prepared_pk_batches
@@ -149,7 +150,7 @@ def _pixels(file, height, width, channels):
     from PIL import Image
 
     with Image.open(file) as image:
-        image = image.convert("RGB" if channels == 3 else "L")
+        image = eight_bits(image).convert("RGB" if channels == 3 else "L")
         image = image.resize((width, height), Image.Resampling.BILINEAR)
         return np.asarray(image).reshape(height, width, channels)
 

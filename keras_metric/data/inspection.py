@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_metric import extras
+from keras_metric.data.depth import eight_bits
 from keras_metric.data.folders import IMAGE_ENDINGS, SOUND_ENDINGS, class_folders, files_below
 from keras_metric.data.readable import plain
 
@@ -112,6 +113,8 @@ def contact_sheet(inspection):
         for column, picture in enumerate(inspection.pictures[name]):
             small = image_module.fromarray(picture)
             small.thumbnail((_SIDE, _SIDE))
+            times = max(1, _SIDE // max(small.size))  # few pixels are shown large, each as a square
+            small = small.resize((small.width * times, small.height * times), image_module.NEAREST)
             sheet.paste(small, (4 + column * (_SIDE + 4), top + text))
     return np.asarray(sheet)
 
@@ -135,7 +138,7 @@ def _digest(content):
 def _image(file):
     image_module = extras.require("PIL.Image", extra="data")
     with image_module.open(file) as image:
-        image = image.convert("RGB")
+        image = eight_bits(image).convert("RGB")
         image.thumbnail((_SIDE, _SIDE))
         return np.asarray(image)
 
