@@ -305,6 +305,8 @@ def test_an_endless_dataset_is_refused():
 
     with pytest.raises(ValueError, match="must end"):
         embedded(None, Endless(), 32)
+    with pytest.raises(ValueError, match="single examples. Give data.batch"):
+        embedded(None, [(np.ones(3), np.int64(0)), (np.ones(3), np.int64(1))], 32)
 
 
 def test_texts_are_shown_as_text():
@@ -414,6 +416,12 @@ def test_drawn_pairs_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr(findings, "PAIRS", 100)
     told = evaluation.report(None, clusters(), tmp_path / "page.html", map="pca")
     assert any("100 pairs a kind, drawn" in note for note in told["notes"])
+
+
+def test_equally_near_neighbours_are_told(tmp_path):
+    labels = np.repeat([0, 1], 10)
+    told = evaluation.report(None, (np.ones((20, 3)), labels), tmp_path / "page.html", map="pca")
+    assert any("For 20 of 20 queries the two nearest" in note for note in told["notes"])
 
 
 @pytest.fixture(scope="module")
