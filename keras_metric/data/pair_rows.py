@@ -7,9 +7,28 @@ from keras_metric.data.parent_order import Families
 from keras_metric.data.randomness import below, make_key, permuted
 from keras_metric.data.weighted_order import Weighted
 
+_TRIES = 10_000  # draws of a negative before giving up
+_TILE = 64
+
+
+def _without_stranger(table):
+    """A row that shares a label with every other row, or None."""
+    rows = np.unique(table.order)
+    packed = np.packbits(table.ids[rows].astype(bool), axis=1)
+    sets = rows[np.unique(packed, axis=0, return_index=True)[1]]
+    labels = table.ids[sets].astype("float32")
+    left = np.arange(len(sets))
+    for start in range(0, len(sets), _TILE):  # most are through after the first tile
+        left = left[(labels[left] @ labels[start : start + _TILE].T).min(axis=1) > 0]
+        if not len(left):
+            return None
+    return sets[left].min()
+
 
 class Draws:
     """Positive pairs, negative pairs and triplets out of a `Selection`.
+
+    Where rows have several labels, a pair is positive if it shares one and negative if it shares none.
 
     Draw number n of an epoch takes class n of a shuffled list of all classes, shuffled anew when it is through, or,
     with weights, any class in proportion to its weight.
@@ -26,6 +45,10 @@ class Draws:
         self._full, self._order, self._starts, self._sizes = map(
             tf.constant, (full.astype("int64"), table.order, table.starts, table.sizes)
         )
+        self._labels = None
+        if table.ids.ndim > 1:
+            self._labels = tf.constant(table.ids.astype(bool))
+            self._lonely = _without_stranger(table)
         self._family = None if chosen.parents is None else Families(chosen.parents)
         self._weighted = self._weighted_full = None
         if chosen.weights is not None:
@@ -49,7 +72,12 @@ class Draws:
             raise ValueError(
                 f"{self.owner} needs two or more classes for its negatives. Received: one class."
             )
-        if negatives and grouped and self._units.crossing:
+        if negatives and self._labels is not None and self._lonely is not None:
+            raise ValueError(
+                f"{self.owner} needs examples without a common label for its negatives. "
+                f"Received: row {self._lonely}, which shares a label with every other row."
+            )
+        if negatives and grouped and self._units.crossing and self._labels is None:
             self._need_other_groups(self._units)
 
     def _need_other_groups(self, units):
@@ -124,30 +152,47 @@ class Draws:
 
     def _other(self, own, a, epoch, number, stream):
         """The position of a row of another class than `own` and another group than that of position `a`."""
-        if self._units is None or not self._units.crossing:
+        crossing = self._units is not None and self._units.crossing
+        if not crossing and self._labels is None:
             other = self._other_class(own, epoch, number, stream, 0)
             return self._within(other, epoch, number, stream + 100)
-        group = tf.gather(self._unit_group, tf.gather(self._unit_of, a))
+        group = tf.gather(self._unit_group, tf.gather(self._unit_of, a)) if crossing else None
 
         def again(i, position, missing):
             other = self._other_class(own, epoch, number, stream, i)
             size = tf.gather(self._sizes, other)
-            key = other * self._groups + group
-            unit = tf.searchsorted(self._unit_keys, tf.reshape(key, (-1,)), out_type=tf.int64)
-            unit = tf.minimum(
-                tf.reshape(unit, tf.shape(key)), tf.size(self._unit_keys, tf.int64) - 1
-            )
-            there = tf.gather(self._unit_keys, unit) == key
-            count = tf.where(there, tf.gather(self._unit_sizes, unit), 0)
+            first, count = self._of_group(other, group) if crossing else (0, tf.zeros_like(a))
             found = below(tf.maximum(size - count, 1), self.seed, stream + 100, epoch, number, i)
             found += tf.gather(self._starts, other)
-            first = tf.gather(self._unit_starts, unit)
-            found = tf.where(there & (found >= first), found + count, found)
-            position = tf.where(missing & (size > count), found, position)
-            return i + 1, position, missing & (size <= count)
+            found = tf.where((count > 0) & (found >= first), found + count, found)
+            good = size > count
+            if self._labels is not None:
+                good &= ~self._share(a, found)
+            return i + 1, tf.where(missing & good, found, position), missing & ~good
+
+        def wanted(i, position, missing):
+            return (i < _TRIES) & tf.reduce_any(missing)
 
         state = (tf.constant(0, tf.int64), tf.zeros_like(a), tf.ones_like(a, tf.bool))
-        return tf.while_loop(lambda i, p, missing: tf.reduce_any(missing), again, state)[1]
+        _, position, missing = tf.while_loop(wanted, again, state)
+        none = f"{self.owner} found no negative for an example in {_TRIES} draws: almost all share a label or group."
+        with tf.control_dependencies([tf.debugging.Assert(~tf.reduce_any(missing), [none])]):
+            return tf.identity(position)
+
+    def _of_group(self, classes, group):
+        """Where a group begins in each class, as positions, and how many examples of it there are."""
+        key = classes * self._groups + group
+        unit = tf.searchsorted(self._unit_keys, tf.reshape(key, (-1,)), out_type=tf.int64)
+        unit = tf.minimum(tf.reshape(unit, tf.shape(key)), tf.size(self._unit_keys, tf.int64) - 1)
+        there = tf.gather(self._unit_keys, unit) == key
+        return tf.gather(self._unit_starts, unit), tf.where(
+            there, tf.gather(self._unit_sizes, unit), 0
+        )
+
+    def _share(self, a, b):
+        """Whether the examples at two positions have a label in common."""
+        a, b = (tf.gather(self._labels, tf.gather(self._order, place)) for place in (a, b))
+        return tf.reduce_any(a & b, axis=-1)
 
     def _other_class(self, own, epoch, number, stream, attempt):
         """A class uniform over the others; with a hierarchy, every second time a sibling if there is one."""

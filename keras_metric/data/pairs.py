@@ -34,7 +34,8 @@ def pairs(
     has two different rows; a negative pair two different classes.
 
     Args:
-        x, y, seed, map_fn, start_step, shard: see `pk_batches`. Classes of one example serve in negatives only.
+        x, y, seed, map_fn, start_step, shard: see `pk_batches`. Classes of one example serve in negatives only. Of rows
+            with several labels (a matrix of 0 and 1) a positive pair shares one, a negative pair none.
         batch_size: pairs a batch.
         positive_fraction: share of positive pairs, in [0, 1]; held exactly, batch after batch.
         steps_per_epoch: None: enough that N rows and every class with two examples come.
@@ -67,11 +68,12 @@ def drawn_pairs(
     size = checks.whole(batch_size, "batch_size", owner)
     fraction = checks.number(positive_fraction, "positive_fraction", owner, at_least=0, at_most=1)
     seed = own_seed(seed, owner)
-    x, chosen = prepare(x, y, owner, map_fn, on_error, **selection)
+    x, chosen = prepare(x, y, owner, map_fn, on_error, several=hard is None, **selection)
     parts = round(fraction * _FINE)
     with tf.device("/CPU:0"):
         draws = Draws(chosen, seed, owner)
         ids = tf.constant(chosen.table.ids)
+    several = chosen.table.ids.ndim > 1
     draws.need(positives=parts > 0, negatives=parts < _FINE)
     hard = hard and hard(x, chosen, map_fn, seed)
     if steps_per_epoch is None:
@@ -96,7 +98,10 @@ def drawn_pairs(
     def finish(inputs, rows):
         a, b = (tf.nest.map_structure(lambda v, p=p: v[p : p + size], inputs) for p in (0, size))
         y = tf.gather(ids, rows)
-        return (a, b), tf.cast(y[:size] == y[size:], tf.int32)
+        same = (
+            y[:size] == y[size:] if not several else tf.reduce_any(y[:size] & y[size:] > 0, axis=1)
+        )
+        return (a, b), tf.cast(same, tf.int32)
 
     dataset = batches(
         sampler, 2 * size, x, finish, steps, owner,

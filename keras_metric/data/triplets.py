@@ -32,7 +32,8 @@ def triplets(
     two different rows of it; the negative's class is uniform over the others, then its row.
 
     Args:
-        x, y, seed, map_fn, start_step, shard: see `pk_batches`. Classes of one example serve as negatives only.
+        x, y, seed, map_fn, start_step, shard: see `pk_batches`. Classes of one example serve as negatives only. Of rows
+            with several labels (a matrix of 0 and 1) anchor and positive share one, anchor and negative none.
         batch_size: triplets a batch.
         steps_per_epoch: None: enough that N anchors and every class with two examples come.
         group: N ids (photo session, recording); no pair is of one group.
@@ -63,7 +64,7 @@ def drawn_triplets(
     """`triplets` under the name of its owner; `hard` makes `HardNegatives` of inputs, selection and seed."""
     size = checks.whole(batch_size, "batch_size", owner)
     seed = own_seed(seed, owner)
-    x, chosen = prepare(x, y, owner, map_fn, on_error, **selection)
+    x, chosen = prepare(x, y, owner, map_fn, on_error, several=hard is None, **selection)
     with tf.device("/CPU:0"):
         draws = Draws(chosen, seed, owner)
     draws.need(positives=True, negatives=True)

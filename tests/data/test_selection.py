@@ -175,7 +175,54 @@ def test_lists_of_labels_become_a_matrix():
     with pytest.raises(ValueError, match="matrix of 0 and 1.*row 1"):
         data.pk_batches(np.arange(2), [[0, 1], [2, 1]], 1, 1)
     with pytest.raises(ValueError, match="one label a row"):
+        data.hard_pairs(np.arange(3), matrix)
+    with pytest.raises(ValueError, match="row 0, which shares a label with every other row"):
         data.pairs(np.arange(3), matrix)
+
+
+SEVERAL = np.array(
+    [
+        [1, 1, 0, 0],
+        [1, 0, 0, 0],
+        [0, 1, 1, 0],
+        [0, 0, 1, 1],
+        [0, 0, 0, 1],
+        [0, 0, 0, 0],
+        [1, 0, 1, 0],
+    ]
+)
+
+
+@pytest.mark.parametrize("make", [data.pairs, data.triplets])
+@pytest.mark.parametrize("group", [None, np.array([0, 1, 1, 2, 3, 3, 4])])
+def test_pairs_of_rows_with_several_labels(make, group):
+    """A class, a row of it, and another class and row of it that shares nothing with the first."""
+    dataset = make(np.arange(7), SEVERAL, 64, seed=1, steps_per_epoch=300, group=group)
+    roles, targets = zip(*drained(dataset), strict=True)
+    roles, targets = np.concatenate(roles, axis=1), np.concatenate(targets)
+    share = SEVERAL @ SEVERAL.T > 0
+    near = ~np.eye(7, dtype=bool) if group is None else group[:, None] != group
+    if make is data.pairs:
+        assert targets.mean() == 0.5 and (share[roles[0], roles[1]] == targets).all()
+        a, negative = roles[:, targets == 0]
+        positive = roles[:, targets == 1]
+    else:
+        positive, (a, negative) = roles[:2], roles[[0, 2]]
+    assert (share & near)[positive[0], positive[1]].all()
+    expected = np.zeros((7, 7))
+    for own in range(4):
+        for row in np.flatnonzero(SEVERAL[:, own]):
+            chance = np.zeros(7)
+            for other in set(range(4)) - {own}:
+                members = SEVERAL[:, other] * (near[row] if group is not None else 1)
+                chance += members / members.sum()
+            chance *= ~share[row] & near[row]
+            expected[row] += chance / chance.sum() / SEVERAL[:, own].sum() / 4
+    counts = np.zeros((7, 7))
+    np.add.at(counts, (a, negative), 1)
+    there = expected > 0
+    assert counts[~there].sum() == 0
+    assert chi_square_p(counts[there], expected[there] * len(a)) > 0.001
 
 
 def test_rows_with_nan_can_be_skipped():
