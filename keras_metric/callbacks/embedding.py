@@ -29,10 +29,14 @@ def embed_batches(model, batches, owner):
     for batch in _each(batches):
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise ValueError(f"`x` of {owner} must be an array, or give batches (x, y).")
-        x, y = keras.tree.map_structure(_of_this_backend, batch[0]), batch[1]
+        x, y = keras.tree.map_structure(_of_this_backend, batch[0]), _of_this_backend(batch[1])
+        if not np.ndim(y):
+            raise ValueError(
+                f"`x` of {owner} must give batches (x, y). Received: single examples. Give x.batch(256)."
+            )
         whole = isinstance(encoder, keras.Model)
         embeddings.append(encoder.predict_on_batch(x) if whole else _call(encoder, x))
-        labels.append(np.asarray(_of_this_backend(y)))
+        labels.append(np.asarray(y))
     if not embeddings:
         raise ValueError(f"`x` of {owner} gave no batch.")
     return _checked(np.concatenate(embeddings), owner), np.concatenate(labels)

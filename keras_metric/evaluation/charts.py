@@ -144,9 +144,12 @@ def hits(axes, ks, shares):
     axes.set_xticks(ks, [str(k) for k in ks])
     axes.set_xticks([], minor=True)
     low = min(shares)
-    axes.set_ylim(max(low - 0.25 * (1 - low) - 0.01, 0), 1.005)
+    bottom = max(low - 0.25 * (1 - low) - 0.01, 0)
+    axes.set_ylim(bottom, 1.005)
     axes.yaxis.set_major_formatter(percent)
     axes.locator_params(axis="y", nbins=5)
+    axes.set_yticks([tick for tick in axes.get_yticks() if tick <= 1 + 1e-9])
+    axes.set_ylim(bottom, 1.005)
 
 
 def classes_map(axes, points, codes, names, title):

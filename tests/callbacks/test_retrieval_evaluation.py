@@ -156,6 +156,8 @@ def test_wrong_input_is_refused_before_training():
         callbacks.RetrievalEvaluation(x)
     with pytest.raises(ValueError, match="`y` of RetrievalEvaluation must be None where `x` gives"):
         callbacks.RetrievalEvaluation(iter([(x, y)]), y)
+    with pytest.raises(ValueError, match="Received: single examples. Give x.batch"):
+        callbacks.RetrievalEvaluation([(x[0], y[0])]).evaluate(encoder())
     images = keras.Sequential([keras.Input((8,)), keras.layers.Reshape((2, 4))])
     own = callbacks.RetrievalEvaluation(x, y)
     with pytest.raises(ValueError, match="needs embeddings .* Name the layer that gives embed"):

@@ -57,6 +57,10 @@ def _from_batches(encoder, data):
                 f"`data` of {OWNER} must give batches (x, y). Received: a batch of type {type(batch).__name__}."
             )
         x, y = batch[:2]
+        if not np.ndim(y):
+            raise ValueError(
+                f"`data` of {OWNER} must give batches (x, y). Received: single examples. Give data.batch(256)."
+            )
         embeddings.append(_numpy(x if encoder is None else encoder.predict_on_batch(x)))
         labels.append(_numpy(y))
         if inputs is not None and encoder is not None and not isinstance(x, (dict, tuple, list)):

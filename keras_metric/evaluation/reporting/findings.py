@@ -145,6 +145,13 @@ def notes(found, replicates):
         f"Verification: all {same + different:,} pairs, {same:,} of them of one class; the threshold was chosen on the "
         "same pairs, so its accuracy, precision, recall and F1 are on the hopeful side.",
     ]
+    nearest = found.nearest.distances
+    tied = int(np.count_nonzero(nearest[:, 0] == nearest[:, 1])) if nearest.shape[1] > 1 else 0
+    if tied:
+        said.append(
+            f"For {tied:,} of {len(nearest):,} queries the two nearest neighbours are equally near, so that the order "
+            "of the items decides; evaluation.retrieval(…, ties=…) bounds what it can do."
+        )
     if found.ranked.excluded:
         said.append(
             f"{found.ranked.excluded:,} queries are left out of retrieval, as their class has no second item."
