@@ -72,7 +72,8 @@ def roc(axes, verified):
     chance = np.geomspace(lowest, 1, 100)
     axes.plot(chance, chance, color=MUTED, linewidth=1, linestyle=":", label="chance")
     label = f"AUC {verified['auc']:.4f}"
-    axes.plot(np.maximum(curve.far, lowest), curve.tar, color=CURVE, linewidth=2, label=label)
+    far, tar = _with_lines(curve, chance)
+    axes.plot(np.maximum(far, lowest), tar, color=CURVE, linewidth=2, label=label)
     eer = verified["eer"]
     label = f"EER {100 * eer:.2f}%"
     axes.plot([eer], [1 - eer], "o", color=INK, markersize=5.5, label=label)
@@ -85,6 +86,17 @@ def roc(axes, verified):
     axes.xaxis.set_major_formatter(percent)
     axes.yaxis.set_major_formatter(percent)
     _legend(axes, "best")
+
+
+def _with_lines(curve, between):
+    """FAR and TAR of a curve and of places between its points: its straight lines bend on axes like these.
+
+    Between two points lie pairs of equal distance, which count half: with few of them, nothing is to be seen of it.
+    """
+    far = np.concatenate([curve.far, between])
+    tar = np.concatenate([curve.tar, np.interp(between, curve.far, curve.tar)])
+    order = np.lexsort((tar, far))
+    return far[order], tar[order]
 
 
 def _nothing(axes):
@@ -108,7 +120,8 @@ def det(axes, verified):
     least = 0.2 / float(max(verified.curve.different, verified.curve.same))
     ticks = [tick for tick in DET_TICKS if tick >= least]
     low, high = min(ticks[0], 0.01), 0.6
-    far, frr = (_deviate(np.clip(rate, low / 3, 0.999)) for rate in (curve.far, curve.frr))
+    far, tar = _with_lines(curve, np.geomspace(low, 1, 100))
+    far, frr = (_deviate(np.clip(rate, low / 3, 0.999)) for rate in (far, 1 - tar))
     axes.plot(_deviate([low, high]), _deviate([low, high]), color=MUTED, linewidth=1, linestyle=":")
     axes.plot(far, frr, color=CURVE, linewidth=2)
     label = f"EER {100 * eer:.2f}%"

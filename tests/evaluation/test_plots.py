@@ -144,6 +144,16 @@ def test_overview_shows_the_figures_of_verification():
     assert note == "48 embeddings of 4 classes, cosine distance, 1,128 pairs"
 
 
+def test_between_points_of_a_curve_lie_straight_lines_also_on_bent_axes():
+    figure_module = pytest.importorskip("matplotlib.figure")
+    verified = evaluation.verification(np.ones(8), np.arange(8) % 2)  # of two points, as collapsed
+    axes = figure_module.Figure().add_subplot()
+    charts.roc(axes, verified)
+    far, tar = axes.lines[1].get_data()
+    assert len(far) > 50
+    np.testing.assert_allclose(tar[1:], far[1:], atol=1e-9)
+
+
 def test_overview_says_what_was_drawn(monkeypatch):
     x, labels = clusters()
     monkeypatch.setattr(plots, "PAIRS", 300)
