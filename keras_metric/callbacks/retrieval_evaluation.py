@@ -1,7 +1,5 @@
 """Evaluation of whole sets at the end of epochs."""
 
-import warnings
-
 import keras
 import numpy as np
 
@@ -136,9 +134,10 @@ def _set_mode(callback, mode):
     if getattr(callback, "mode", None) == "auto":
         callback.mode = mode
     elif not hasattr(callback, "mode") and mode == "max" and callback.monitor_op is np.less:
-        # Older versions of Keras have made up their mind by now.
-        name, monitored = type(callback).__name__, callback.monitor
-        warnings.warn(f"{name} takes less {monitored} for better. Pass it mode='max'.")
+        # ModelCheckpoint of older Keras has settled on less by the name, and forgot whether it was told to.
+        callback.monitor_op = np.greater
+        if callback.best == np.inf:
+            callback.best = -np.inf
 
 
 def _of_verification(name):

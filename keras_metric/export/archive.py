@@ -45,9 +45,14 @@ def _as_graph(preprocessing):
 def _archive(folder, encoder, preprocessing, functions):
     archive = keras.export.ExportArchive()
     archive.track(encoder)
-    for resource in [] if preprocessing is None else tracking.resources_of(preprocessing):
-        if not isinstance(resource, tf.Variable):  # the archive finds variables by itself
-            archive.track(resource)
+    # The archive finds variables by itself.
+    found = [] if preprocessing is None else tracking.resources_of(preprocessing)
+    found = [resource for resource in found if not isinstance(resource, tf.Variable)]
+    for resource in found:
+        archive.track(resource)
+    tables = [resource for resource in found if not isinstance(resource, keras.layers.Layer)]
+    if tables and hasattr(archive, "_tf_trackable"):
+        archive._tf_trackable.tables = tables  # Keras 3.8 saves none but those of its own layers
     for name, function in functions.items():
         archive.add_endpoint(name, function)
     with _quiet():
