@@ -53,6 +53,19 @@ def differentiated(function):
     return call
 
 
+def compiled(function):
+    """`x → function(x)` as a NumPy array, compiled by XLA; not on PyTorch."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        step = tf.function(function, jit_compile=True)
+        return lambda x: numpy(step(tf.constant(x)))
+    import jax
+
+    step = jax.jit(function)
+    return lambda x: numpy(step(x))
+
+
 def _with_tensorflow(function, arrays, dtype):
     import tensorflow as tf
 

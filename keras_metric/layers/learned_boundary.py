@@ -7,6 +7,7 @@ from keras_metric import checks
 from keras_metric.layers.base import LAYERS
 from keras_metric.losses import LOSSES, MarginLoss
 from keras_metric.losses.margin import margin_loss
+from keras_metric.tensors.columns import class_indices
 from keras_metric.tensors.numerics import as_float, nan_unless_finite
 from keras_metric.tensors.relations import as_ids, pair_relations
 
@@ -20,9 +21,9 @@ class LearnedBoundary(keras.layers.Layer):
         model.fit(batches.map(lambda x, y: ((x, y),)))
 
     Args:
-        num_classes: C; class ids must be 0 … C − 1 (`data.dense_ids`).
+        num_classes: C; class ids must be 0 … C − 1 (`data.dense_ids`), except for the loss's `ignore_id`.
         loss: `MarginLoss`, its name or config; its `boundary` is where each β begins.
-        regularization: ν >= 0 of the paper: adds ν times the mean β of the batch, which draws the boundaries in.
+        regularization: ν >= 0 of the paper: adds ν times the mean β of the batch's rows, which draws the boundaries in.
 
     Call arguments:
         inputs: `(embeddings, labels)`: (B, D) and class ids (B,) or (B, 1).
@@ -64,13 +65,24 @@ class LearnedBoundary(keras.layers.Layer):
         relations = ops.cast(relations, rows.dtype)
         distances = self.loss.distance.pairwise(rows)
         pairs = self.loss.mine_pairs(distances, relations, (rows, rows))
-        # An ignored id need not be a class; its row has no pair, so any boundary will do.
-        known = ops.clip(ops.cast(labels, "int32"), 0, self.num_classes - 1)
-        boundary = ops.cast(ops.take(self.boundaries, known), rows.dtype)  # (B,)
+        boundary, mean = self._boundaries_of(labels, rows.dtype)
         per_anchor = margin_loss(distances, pairs, self.loss.margin, boundary[:, None])
-        loss = ops.mean(per_anchor) + self.regularization * ops.mean(boundary)
-        self.add_loss(loss + nan_unless_finite(rows))
+        loss = ops.mean(per_anchor) + self.regularization * mean
+        self.add_loss(loss + nan_unless_finite(rows) + nan_unless_finite(boundary))
         return embeddings
+
+    def _boundaries_of(self, labels, dtype):
+        """The boundary of each row's class (B,), and their mean over the rows that are not ignored."""
+        index, valid, outside = class_indices(
+            labels, self.num_classes, self.loss.ignore_id, "LearnedBoundary", "labels"
+        )
+        boundary = ops.cast(ops.take(self.boundaries, index), dtype)
+        if outside is not None:
+            boundary = ops.where(outside, float("nan"), boundary)
+        if valid is None:
+            return boundary, ops.mean(boundary)
+        weights = ops.cast(valid, dtype)  # an ignored row has no pair: its boundary serves nothing
+        return boundary, ops.sum(weights * boundary) / ops.maximum(ops.sum(weights), 1.0)
 
     def compute_output_spec(self, inputs):
         """The embeddings' own shape."""

@@ -1,6 +1,8 @@
 """The flow of every loss between the embeddings of a batch, once: ids → relations → distances → loss."""
 
 import abc
+import math
+import numbers
 
 import keras
 from keras import ops
@@ -119,6 +121,7 @@ def as_ignored_id(value, owner):
     """`ignore_id` as an int, or None."""
     if value is None:
         return None
-    if isinstance(value, bool) or int(value) != value:
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or int(value) != value:
         checks.fail("ignore_id", owner, "be a whole number or None", value)
     return int(value)

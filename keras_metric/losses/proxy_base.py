@@ -52,7 +52,8 @@ class ProxyLoss(keras.losses.Loss, abc.ABC):
         """Losses (B,) of one-hot classes (B, C) and similarities (B, C)."""
         similarities = as_float(similarities)
         losses = self.per_row(similarities, ops.cast(targets, similarities.dtype))
-        return losses + nan_unless_finite(similarities)
+        # A row of NaN among the targets is an id that is no class.
+        return losses + nan_unless_finite(similarities) + nan_unless_finite(targets)
 
     @abc.abstractmethod
     def per_row(self, similarities, targets):

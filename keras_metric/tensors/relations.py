@@ -5,8 +5,10 @@ import numpy as np
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.tensors.refusals import refuse_values
 
 RELATIONS = ("same", "overlap")
+MULTI_HOT = 'For a multi-hot (batch, classes) matrix pass relation="overlap".'
 
 
 def pair_relations(labels, references=None, relation="same", ignore_id=None, owner="the loss"):
@@ -48,7 +50,7 @@ def rows_taking_part(labels, relation, ignore_id, owner="the loss"):
     if ignore_id is None:
         return None
     if isinstance(labels, (np.ndarray, list, tuple)):
-        labels = np.asarray(labels)  # on the host no integer is too large for the comparison
+        labels = host_integers(labels)  # on the host no integer is too large for the comparison
     if relation == "overlap":
         classes = as_multi_hot(labels, owner)
         if not 0 <= ignore_id < (classes.shape[1] or ignore_id + 1):
@@ -67,13 +69,13 @@ def rows_taking_part(labels, relation, ignore_id, owner="the loss"):
     return labels != ops.cast(ignore_id, labels.dtype)
 
 
-def as_ids(labels, owner="the loss", argument="y_true"):
+def as_ids(labels, owner="the loss", argument="y_true", way_out=MULTI_HOT):
     """Class ids `(batch,)` from `(batch,)` or `(batch, 1)`, as an integer tensor where they came as integers.
 
     Values on the host (NumPy arrays, lists) may be any integers: where a backend could not hold them they are
-    numbered anew, which keeps equal ids equal. Floating ids must be whole.
+    numbered anew, which keeps equal ids equal. Floating ids must be whole. `way_out` ends the error for a matrix.
     """
-    return _as_tensor_of_ids(_numbered_on_host([labels])[0], owner, argument)
+    return _as_tensor_of_ids(_numbered_on_host([labels])[0], owner, argument, way_out)
 
 
 def as_multi_hot(labels, owner="the loss", argument="y_true"):
@@ -94,18 +96,28 @@ def _as_comparable_ids(labels, references, owner):
     return _as_tensor_of_ids(labels, owner), _as_tensor_of_ids(references, owner)
 
 
-def _as_tensor_of_ids(labels, owner, argument="y_true"):
+def host_integers(values):
+    """Array of host values; integers of which no common type is wide enough stay Python's own."""
+    array = np.asarray(values)
+    if array.dtype.kind == "f" and isinstance(values, (list, tuple)):
+        objects = np.asarray(values, dtype=object)
+        if all(isinstance(v, (int, np.integer)) for v in objects.flat):
+            return objects  # NumPy makes floats of [2**63, -1], which merges ids
+    return array
+
+
+def _as_tensor_of_ids(labels, owner, argument="y_true", way_out=MULTI_HOT):
     labels = ops.convert_to_tensor(labels)
     rank = len(labels.shape)
     if rank not in (1, 2) or (rank == 2 and labels.shape[1] not in (1, None)):
         checks.fail_shape(
-            argument, owner, "be class ids of shape (batch,) or (batch, 1)", labels,
-            'For a multi-hot (batch, classes) matrix pass relation="overlap".',
+            argument, owner, "be class ids of shape (batch,) or (batch, 1)", labels, way_out
         )  # fmt: skip
     labels = ops.reshape(labels, (-1,))
     dtype = keras.backend.standardize_dtype(labels.dtype)
     if "float" in dtype:
-        _check_whole(labels, owner, argument)
+        wrong = ops.logical_not(ops.logical_and(ops.isfinite(labels), labels == ops.floor(labels)))
+        refuse_values(wrong, labels, argument, owner, "be whole numbers")
     elif dtype == "bool":
         labels = ops.cast(labels, "int32")
     return labels
@@ -115,23 +127,24 @@ def _numbered_on_host(parts):
     """The parts, with integers that came from the host replaced by small ones, equal where they were equal."""
     if not all(isinstance(part, (np.ndarray, np.generic, list, tuple)) for part in parts):
         return parts
-    arrays = [np.asarray(part) for part in parts]
-    if any(a.dtype.kind not in "iuO" for a in arrays) or any(a.dtype.kind == "O" for a in arrays):
-        arrays = [_refuse_text(a) for a in arrays]
+    arrays = [_refuse_text(host_integers(part)) for part in parts]
     if not all(a.dtype.kind in "iuO" and a.dtype.itemsize >= 4 for a in arrays):
         return arrays
-    _, numbers = np.unique(np.concatenate([a.ravel() for a in arrays]), return_inverse=True)
+    # As Python's own where types differ: NumPy's common type of int64 and uint64 is a float.
+    common = arrays[0].dtype if len({a.dtype for a in arrays}) == 1 else object
+    joined = np.concatenate([a.ravel().astype(common) for a in arrays])
+    numbers = np.unique(joined, return_inverse=True)[1]
     pieces = np.split(numbers.astype("int32"), np.cumsum([a.size for a in arrays])[:-1])
     return [piece.reshape(a.shape) for piece, a in zip(pieces, arrays, strict=True)]
 
 
 def _refuse_text(array):
-    text = array.dtype.kind in "US"
-    if text or (
-        array.dtype.kind == "O" and not all(isinstance(v, (int, np.integer)) for v in array.flat)
-    ):
+    wrong = array.flat if array.dtype.kind not in "biufO" else ()
+    if array.dtype.kind == "O":
+        wrong = (v for v in array.flat if not isinstance(v, (int, np.integer)))
+    for value in wrong:
         raise ValueError(
-            f"Class ids must be integers. Received: {array.flat[0]!r} and the like. "
+            f"Class ids must be integers. Received: {value!r} and the like. "
             "Number any labels with keras_metric.data.dense_ids(labels)."
         )
     return array
@@ -142,17 +155,3 @@ def _identity(labels):
     first = labels[:, 0] if len(labels.shape) == 2 else labels
     index = ops.cumsum(ops.ones_like(first, dtype="int32"))
     return index[:, None] == index[None, :]
-
-
-def _check_whole(labels, owner, argument):
-    rule = "be whole numbers"
-    if checks.is_concrete(labels):
-        values = ops.convert_to_numpy(labels).astype("float64")
-        wrong = values[(values != np.floor(values)) | ~np.isfinite(values)]
-        if wrong.size:
-            checks.fail(argument, owner, rule, float(wrong[0]))
-    elif keras.backend.backend() == "tensorflow":
-        import tensorflow as tf  # only a graph of TensorFlow can check values while it runs
-
-        message = f"`{argument}` of {owner} must {rule}."
-        tf.debugging.assert_equal(labels, tf.floor(labels), message=message)

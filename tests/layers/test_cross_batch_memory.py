@@ -172,3 +172,17 @@ def test_learned_boundary():
     assert np.abs(layer.get_weights()[0] - boundaries).max() > 1e-5
     with pytest.raises(TypeError, match="must be a MarginLoss"):
         layers.LearnedBoundary(3, "triplet")
+    with pytest.raises(
+        ValueError, match="`labels` of LearnedBoundary must be class ids from 0 to 2"
+    ):
+        layer([x, labels + 1])
+
+
+def test_ignored_rows_move_no_boundary():
+    """Neither by a pair nor by the regulariser."""
+    loss = losses.MarginLoss(0.3, miner="all", ignore_id=-1)
+    layer = layers.LearnedBoundary(3, loss, regularization=0.1)
+    model = still_model(layer)
+    model.train_on_batch([X[:5], np.array([-1, 1, 1, 2, -1])])
+    assert layer.get_weights()[0][0] == np.float32(loss.boundary)
+    assert (layer.get_weights()[0][1:] != np.float32(loss.boundary)).all()

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from keras_metric import layers, losses
-from tests.support import assert_slopes, numpy, value_and_gradient
+from tests.support import BACKEND, assert_slopes, compiled, numpy, value_and_gradient
 
 RNG = np.random.default_rng(0)
 LABELS = np.array([0, 2, 2, 1, 4, 0, 4])
@@ -236,6 +236,15 @@ def test_ids_that_are_no_columns(name):
     tensor = ops.convert_to_tensor(np.array([0, 1, 2, 3, 4, 0, 5], "int32"))
     with pytest.raises(ValueError, match="must be class ids from 0 to 4.*dense_ids"):
         losses.get(name)(tensor, s)
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="not compiled")
+@pytest.mark.parametrize("name", EVERY)
+def test_ids_that_are_no_columns_show_where_xla_cannot_refuse_them(name):
+    s = with_norms(name, COSINES).astype("float32")
+    value = compiled(lambda ids: losses.get(name, ignore_id=7)(ids, s))
+    assert np.isfinite(value(np.array([0, 1, 2, 3, 4, 0, 7], "int32")))
+    assert np.isnan(value(np.array([0, 1, 2, 3, 4, 0, 5], "int32")))
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -225,6 +225,8 @@ SIGNS = np.array([[0, 1, -1], [1, 0, -1], [-1, -1, 0]])
         [2**63, 2**63, 2**63 + 1],
         [2**70, 2**70, 2**70 + 1],
         [-(2**63), -(2**63), 2**63 - 1],
+        [2**63 + 1, 2**63 + 1, -1],  # NumPy makes floats of these two kinds together
+        [2**63 + 1, np.uint64(2**63 + 1), np.int64(2**63 - 1)],
         np.array([[7], [7], [8]]),
         np.array([1.0, 1.0, 2.0]),
         np.array([True, True, False]),
@@ -241,8 +243,12 @@ def test_relations_of_tensors_beyond_float64():
 
 
 def test_relations_with_references_and_ignored_ids():
-    signs = numpy(pair_relations([2**60, 7, -1], [7, 2**60, 2**60 + 1, -1], ignore_id=-1))
-    np.testing.assert_array_equal(signs, [[-1, 1, -1, 0], [1, -1, -1, 0], [0, 0, 0, 0]])
+    references = [7, 2**60, 2**60 + 1, -1]
+    for others in (references, np.array(references), np.array(references, object)):
+        signs = numpy(pair_relations([2**60, 7, -1], others, ignore_id=-1))
+        np.testing.assert_array_equal(signs, [[-1, 1, -1, 0], [1, -1, -1, 0], [0, 0, 0, 0]])
+    signs = pair_relations(np.array([2**60], "uint64"), np.array([2**60, 2**60 + 1]))
+    np.testing.assert_array_equal(numpy(signs), [[1, -1]])
     multi_hot = np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0], [0, 0, 1]])
     signs = numpy(pair_relations(multi_hot, relation="overlap", ignore_id=2))
     # Row 3 has no class but the ignored one.
@@ -256,6 +262,8 @@ def test_relations_with_references_and_ignored_ids():
         (np.array([np.nan, 1.0]), "must be whole numbers"),
         (np.zeros((2, 2), int), 'pass relation="overlap"'),
         (np.array(["a", "b"]), "dense_ids"),
+        ([1, None], "Received: None and the like"),
+        (np.array(["2026-01-01"], "datetime64[D]"), "dense_ids"),
         (None, "must be given"),
     ],
 )
@@ -270,7 +278,13 @@ def test_class_columns():
         np.testing.assert_array_equal(numpy(class_columns(ids, 3, ignore_id=2**60)), expected)
     for wrong in (-1, 3, 2**24, 2**40):
         with pytest.raises(ValueError, match=f"class ids from 0 to 2. Received: y_true={wrong}"):
-            class_columns(np.array([0, wrong]), 3)
+            class_columns(np.array([0, wrong]), 3, ignore_id=7)
+    narrow = ops.convert_to_tensor(np.array([1, 200], "uint8"))
+    np.testing.assert_array_equal(
+        np.argwhere(numpy(class_columns(narrow, 300))), [[0, 1], [1, 200]]
+    )
+    with pytest.raises(ValueError, match="numpy.argmax"):
+        class_columns(np.eye(3), 3)
 
 
 def test_as_ids_keeps_small_integers_and_numbers_large_ones_anew():
