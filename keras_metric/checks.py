@@ -8,6 +8,7 @@ Every message names the argument, its owner, the rule, what came and, where ther
 import math
 import numbers
 
+import numpy as np
 from keras import ops
 
 
@@ -47,7 +48,9 @@ def whole(value, argument, owner, *, at_least=1):
 
 def wholes(values, argument, owner, *, at_least=1):
     """One or several different integers not below `at_least`, as a tuple of ints."""
-    several = tuple(values) if isinstance(values, (list, tuple)) else (values,)
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
+    several = tuple(values) if isinstance(values, (list, tuple, range)) else (values,)
     if not several or len(set(several)) < len(several):
         fail(argument, owner, "be one or several different whole numbers", values)
     return tuple(whole(value, argument, owner, at_least=at_least) for value in several)

@@ -55,14 +55,19 @@ class Registry:
 
         Raises:
             ValueError: for an unknown name, with the nearest known one.
-            TypeError: for anything that is not of this kind.
+            TypeError: for anything that is not of this kind, and for arguments that would not be used.
         """
         if isinstance(identifier, str):
             return self._class_of(identifier)(**kwargs)
-        if isinstance(identifier, dict):
-            identifier = keras.saving.deserialize_keras_object(identifier)
         if isinstance(identifier, type) and issubclass(identifier, self.base or object):
             return identifier(**kwargs)
+        if kwargs:
+            raise TypeError(
+                f"Arguments go with the name or class of a {self.kind}, not with one that is made already. "
+                f"Received: {identifier!r} and {kwargs}."
+            )
+        if isinstance(identifier, dict):
+            identifier = keras.saving.deserialize_keras_object(identifier)
         if isinstance(identifier, type) or (self.base and not isinstance(identifier, self.base)):
             raise TypeError(
                 f"A {self.kind} must be one of the names {self.names()}, a {self.base.__name__} or its "
@@ -73,7 +78,8 @@ class Registry:
     def _class_of(self, name):
         if name in self._classes:
             return self._classes[name]
-        near = difflib.get_close_matches(name, self.names(), n=1)
+        near = [short for short, cls in self.items() if cls.__name__ == name]
+        near = near or difflib.get_close_matches(name, self.names(), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
             f"Unknown {self.kind} name {name!r}. Expected one of {self.names()}.{hint}"

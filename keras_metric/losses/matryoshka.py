@@ -57,7 +57,7 @@ class MatryoshkaLoss(EmbeddingLoss):
         self.dims = checks.wholes(dims, "dims", owner)
         if weights is None:
             weights = [1.0] * len(self.dims)
-        if len(weights) != len(self.dims):
+        if not hasattr(weights, "__len__") or len(weights) != len(self.dims):
             rule = f"have one number for each of the {len(self.dims)} dims"
             checks.fail("weights", owner, rule, weights)
         self.weights = tuple(checks.number(w, "weights", owner, at_least=0) for w in weights)

@@ -6,6 +6,7 @@ from keras import ops
 from keras_metric import checks
 from keras_metric.losses.base import LOSSES
 from keras_metric.tensors.numerics import as_float
+from keras_metric.tensors.refusals import refuse_values
 
 
 def siamese_contrastive(same, distances, margin=1.0):
@@ -48,12 +49,24 @@ class SiameseContrastiveLoss(keras.losses.Loss):
         super().__init__(name=name or "siamese_contrastive", reduction=reduction, dtype=dtype)
         self.margin = checks.number(margin, "margin", "SiameseContrastiveLoss", at_least=0)
 
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Reduced loss."""
+        checks.given(y_true, "y_true", "SiameseContrastiveLoss")
+        return super().__call__(y_true, y_pred, sample_weight)
+
     def call(self, y_true, y_pred):
         """Losses (B,)."""
+        owner = "SiameseContrastiveLoss"
         distances = _column(as_float(y_pred), "y_pred")
         same = _column(ops.cast(y_true, distances.dtype), "y_true")
-        checks.same_rows(same, "y_true", distances, "y_pred", "SiameseContrastiveLoss")
-        return siamese_contrastive(same, distances, self.margin)
+        checks.same_rows(same, "y_true", distances, "y_pred", owner)
+        wrong = ops.logical_or(
+            same < 0.0, same > 1.0
+        )  # −1 for different would pull apart without end
+        rule, way_out = "be 1 for same and 0 for different", "For class ids use ContrastiveLoss."
+        refuse_values(wrong, same, "y_true", owner, rule, way_out)
+        losses = siamese_contrastive(same, distances, self.margin)
+        return ops.where(wrong, float("nan"), losses)
 
     def get_config(self):
         """Constructor arguments."""

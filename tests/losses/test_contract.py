@@ -249,9 +249,37 @@ def test_losses_without_targets_take_none(name):
     np.testing.assert_array_equal(numpy(make(name)(None, x)), numpy(make(name)(y, x)))
 
 
+def test_siamese_contrastive_takes_same_and_different_only():
+    loss, distances = losses.SiameseContrastiveLoss(), np.ones((2, 1), "float32")
+    for wrong in ([1, -1], [3, 4]):
+        with pytest.raises(
+            ValueError, match="`y_true` of SiameseContrastiveLoss must be 1 for same"
+        ):
+            loss(np.array(wrong), distances)
+    with pytest.raises(ValueError, match="must be given"):
+        loss(None, distances)
+
+
+@pytest.mark.parametrize("wrong", ["5", 0.5, float("nan"), [5], True])
+def test_ignored_ids_are_whole_numbers(wrong):
+    for cls in (losses.SupConLoss, losses.CosFaceLoss, losses.InfoNCELoss):
+        with pytest.raises(ValueError, match="`ignore_id` of .* must be a whole number or None"):
+            cls(ignore_id=wrong)
+
+
+def test_arguments_that_would_not_be_used_are_refused():
+    made = losses.TripletLoss()
+    for loss in (made, keras.saving.serialize_keras_object(made)):
+        with pytest.raises(TypeError, match="Arguments go with the name or class of a loss"):
+            losses.get(loss, margin=0.5)
+    assert losses.get(losses.TripletLoss, margin=0.5).margin == 0.5
+
+
 def test_unknown_names_and_objects_are_refused():
     with pytest.raises(ValueError, match="Unknown loss name 'tripletloss'.*Did you mean 'triplet'"):
         losses.get("tripletloss")
+    with pytest.raises(ValueError, match="Did you mean 'nt_xent'"):
+        losses.get("NTXentLoss")
     with pytest.raises(TypeError, match="A loss must be one of"):
         losses.get(3)
     with pytest.raises(ValueError, match="Unknown miner name 'batch_all'"):
