@@ -66,6 +66,10 @@ class LogMelSpectrogram(keras.layers.Layer):
             dtype="float32",
         )
 
+    def build(self, input_shape):
+        """Builds the spectrogram, which has no weights."""
+        self.mel.build(input_shape)
+
     def call(self, inputs):
         """The spectrograms."""
         if len(inputs.shape) != 2:
