@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_metric import checks
-from keras_metric.models.encoders import encoder_of
+from keras_metric.models.encoders import encoder_of, with_texts
 
 WAY_OUT = (
     "Name the layer that gives embeddings 'encoder', as the models of `keras_metric.models` do."
@@ -16,7 +16,7 @@ def embed(model, x, batch_size, owner):
     """Embeddings (N, D) as a NumPy array; x is an array or nested arrays."""
     encoder = encoder_of(model)
     if isinstance(encoder, keras.Model):
-        found = encoder.predict(x, batch_size=batch_size, verbose=0)
+        found = encoder.predict(with_texts(x), batch_size=batch_size, verbose=0)
     else:
         found = np.concatenate([_call(encoder, part) for part in _parts(x, batch_size)])
     return _checked(found, owner)
@@ -35,7 +35,7 @@ def embed_batches(model, batches, owner):
                 f"`x` of {owner} must give batches (x, y). Received: single examples. Give x.batch(256)."
             )
         whole = isinstance(encoder, keras.Model)
-        embeddings.append(encoder.predict_on_batch(x) if whole else _call(encoder, x))
+        embeddings.append(encoder.predict_on_batch(with_texts(x)) if whole else _call(encoder, x))
         labels.append(np.asarray(y))
     if not embeddings:
         raise ValueError(f"`x` of {owner} gave no batch.")

@@ -9,6 +9,7 @@ import numpy as np
 from keras_metric import checks
 from keras_metric.callbacks.embedding import embed, rows_of
 from keras_metric.callbacks.sprite import as_pixels, write_sprite
+from keras_metric.models.encoders import with_texts
 
 OWNER = "EmbeddingProjector"
 
@@ -45,7 +46,7 @@ class EmbeddingProjector(keras.callbacks.Callback):
     ):
         super().__init__()
         self.log_dir = Path(log_dir)
-        self.x = x
+        self.x = x = with_texts(x)
         self.columns = _columns(y, rows_of(x))
         self.every = checks.whole(every, "every", OWNER)
         self.batch_size = checks.whole(batch_size, "batch_size", OWNER)

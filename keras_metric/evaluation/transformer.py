@@ -6,7 +6,7 @@ from keras import ops
 from keras_metric import checks
 from keras_metric.evaluation import rows
 from keras_metric.extras import require
-from keras_metric.models.encoders import encoder_of
+from keras_metric.models.encoders import encoder_of, with_texts
 
 OWNER = "EmbeddingTransformer"
 
@@ -48,7 +48,7 @@ class EmbeddingTransformer(_base.TransformerMixin, _base.BaseEstimator):
         encoder = encoder_of(self.encoder)
         x = np.asarray(x) if isinstance(x, (list, tuple)) else x
         if hasattr(encoder, "predict"):
-            embeddings = encoder.predict(x, batch_size=self.batch_size, verbose=0)
+            embeddings = encoder.predict(with_texts(x), batch_size=self.batch_size, verbose=0)
         else:
             embeddings = ops.convert_to_numpy(encoder(x))
         return rows.as_matrix(embeddings, "output of the encoder", OWNER)

@@ -1,6 +1,7 @@
 """What the model builders ask of an encoder: its inputs, its name, its embeddings; and how to find it again."""
 
 import keras
+import numpy as np
 from keras import tree
 
 from keras_metric import checks
@@ -23,6 +24,18 @@ def encoder_of(model):
         if layer.name == "encoder":
             return layer
     return model
+
+
+def with_texts(x):
+    """Data as `predict` takes them: a list of texts, and arrays of texts wherever they stand, as arrays of objects."""
+    if isinstance(x, (list, tuple)) and x and all(isinstance(one, (str, bytes)) for one in x):
+        return np.array(x, dtype=object)
+
+    def each(part):
+        text = isinstance(part, np.ndarray) and part.dtype.kind in "US"
+        return part.astype(object) if text else part
+
+    return tree.map_structure(each, x)
 
 
 def input_signature(encoder, owner="the model", argument="encoder"):

@@ -12,12 +12,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_metric import evaluation
+from keras_metric import callbacks, evaluation
 from keras_metric.distances import CosineDistance
 from keras_metric.evaluation.reporting import findings, items, places
 from keras_metric.evaluation.reporting.embedded import embedded
 from keras_metric.evaluation.reporting.writing import write_text
 from tests.evaluation.test_plots import all_distances, clusters
+from tests.support import BACKEND
 
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
@@ -307,6 +308,24 @@ def test_an_endless_dataset_is_refused():
         embedded(None, Endless(), 32)
     with pytest.raises(ValueError, match="single examples. Give data.batch"):
         embedded(None, [(np.ones(3), np.int64(0)), (np.ones(3), np.int64(1))], 32)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="texts go into models of TensorFlow only")
+def test_texts_go_into_an_encoder(tmp_path):
+    words = keras.layers.TextVectorization(vocabulary=["red", "blue"], output_mode="multi_hot")
+    encoder = keras.Sequential([keras.Input((), dtype="string"), words])
+    texts, labels = ["red one", "red two", "blue one", "blue two"] * 3, [0, 0, 1, 1] * 3
+    for x in (texts, np.array(texts)):
+        found = embedded(encoder, (x, labels), 5)
+        assert found.embeddings.tolist() == [[1, "red" in one, "blue" in one] for one in texts]
+        assert items.items_of(found.inputs, "auto", 12).kind == "texts"
+        step = evaluation.EmbeddingTransformer(encoder)
+        np.testing.assert_array_equal(step.transform(x), found.embeddings)
+        own = callbacks.RetrievalEvaluation(np.array(x), labels, metrics="hit@1")
+        assert own.evaluate(encoder) == {"hit@1": 1}
+    projector = callbacks.EmbeddingProjector(tmp_path, texts, labels)
+    projector.write(encoder)
+    assert (tmp_path / "metadata.tsv").read_text().split() == [str(one) for one in labels]
 
 
 def test_texts_are_shown_as_text():

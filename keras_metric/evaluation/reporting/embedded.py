@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_metric.models.encoders import encoder_of
+from keras_metric.models.encoders import encoder_of, with_texts
 
 OWNER = "report"
 KEPT = 2**30  # bytes of inputs that are kept for pictures
@@ -35,7 +35,7 @@ def embedded(encoder, data, batch_size):
         x, y = data
         if encoder is None:
             return Embedded(x, y, None)
-        found = encoder.predict(x, batch_size=batch_size, verbose=0)
+        found = encoder.predict(with_texts(x), batch_size=batch_size, verbose=0)
         return Embedded(found, y, None if isinstance(x, dict) else x)
     return _from_batches(encoder, data)
 
@@ -61,7 +61,7 @@ def _from_batches(encoder, data):
             raise ValueError(
                 f"`data` of {OWNER} must give batches (x, y). Received: single examples. Give data.batch(256)."
             )
-        embeddings.append(_numpy(x if encoder is None else encoder.predict_on_batch(x)))
+        embeddings.append(_numpy(x if encoder is None else encoder.predict_on_batch(with_texts(x))))
         labels.append(_numpy(y))
         if inputs is not None and encoder is not None and not isinstance(x, (dict, tuple, list)):
             inputs.append(_numpy(x))
