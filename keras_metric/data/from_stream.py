@@ -1,11 +1,14 @@
 """P×K batches from a dataset whose length and classes nobody knows."""
 
+import warnings
+
 import tensorflow as tf
 
 from keras_metric import checks
 from keras_metric.data.pipeline import sharding
 from keras_metric.data.randomness import make_key, own_seed, permuted
-from keras_metric.data.readable import named_errors
+from keras_metric.data.readable import named_errors, plain
+from keras_metric.data.report import Report
 
 _OWNER = "from_stream"
 _NO_CLASS = -1
@@ -22,6 +25,7 @@ def from_stream(
     start_step=0,
     shard=None,
     reservoir=None,
+    on_error="raise",
 ):
     """P×K batches of a stream of single examples, of any length and in any order.
 
@@ -45,13 +49,17 @@ def from_stream(
         shard: `(index, count)`: of every `count` batches the one at `index`. All workers read the whole source; where
             it is a set of files, sharding those instead costs less.
         reservoir: examples of a class that are held for shuffling, a multiple of K; None: 4·K. More mixes better.
+        on_error: "skip" passes over examples at which `map_fn` fails and those with NaN: one warning says so at the
+            first, and the attribute `report` lists them as they come. `map_fn` then runs before the choice, so that the
+            reservoirs hold what it gives. "raise" stops at the first.
 
     Returns:
         `tf.data.Dataset` of `(x (P·K, …), y (P·K,))` that ends with its source.
 
     Raises:
         ValueError: for elements other than single `(x, y)`.
-        tf.errors.InvalidArgumentError: while reading, where a long stretch of the source has fewer than P classes.
+        tf.errors.InvalidArgumentError: while reading, where a long stretch of the source has fewer than P classes, for
+            NaN in x, and for what `map_fn` cannot read, by name.
     """
     per_batch = checks.whole(classes_per_batch, "classes_per_batch", _OWNER)
     examples = checks.whole(examples_per_class, "examples_per_class", _OWNER)
@@ -61,6 +69,12 @@ def from_stream(
     index, count = sharding(shard, _OWNER)
     seed = own_seed(seed, _OWNER)
     _check_elements(dataset)
+    endless = dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+    skipped = []
+    if checks.choice(on_error, "on_error", _OWNER, ("raise", "skip")) == "skip":
+        dataset, map_fn = _readable(dataset, map_fn, skipped), None
+    else:
+        dataset = dataset.enumerate().map(_finite)
 
     size = helpings * examples
     data = _numbered(dataset).group_by_window(
@@ -85,11 +99,13 @@ def from_stream(
     if steps_per_epoch is not None:
         steps = checks.whole(steps_per_epoch, "steps_per_epoch", _OWNER, at_least=count) // count
         data = data.take(steps)
-        if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        if endless:
             data = data.apply(tf.data.experimental.assert_cardinality(steps))
     options = tf.data.Options()
     options.experimental_external_state_policy = tf.data.experimental.ExternalStatePolicy.IGNORE
-    return data.with_options(options).prefetch(tf.data.AUTOTUNE)
+    data = data.with_options(options).prefetch(tf.data.AUTOTUNE)
+    data.report = Report({}, {}, skipped)
+    return data
 
 
 def _check_elements(dataset):
@@ -109,6 +125,65 @@ def _check_elements(dataset):
         raise ValueError(
             f"`dataset` of {_OWNER} must have integers or texts as labels. Received: {spec[1].dtype.name}."
         )
+
+
+def _finite(number, element):
+    """The element; an error if there is NaN in x."""
+    parts = [
+        part
+        for part in tf.nest.flatten(element[0])
+        if tf.is_tensor(part) and part.dtype.is_floating
+    ]
+    good = [tf.reduce_all(tf.math.is_finite(part)) for part in parts]
+    if not good:
+        return element
+    text = f"`x` of {_OWNER} must be finite. Received: NaN or infinity in this element of the source, counted from 0:"
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(good), [text, number])]):
+        return tf.nest.map_structure(tf.identity, element)
+
+
+def _readable(dataset, map_fn, skipped):
+    """Elements `(map_fn(x), y)` where that works and is finite; the names and reasons of the others go to `skipped`.
+
+    TensorFlow can drop what fails, but not say what it was: hence a little Python around each element.
+    """
+    spec = dataset.element_spec[0]
+    load = tf.function(map_fn or (lambda x: x)).get_concrete_function(spec)
+    outputs = tf.nest.flatten(load.structured_outputs)
+    known = set()
+
+    def attempt(number, *flat):
+        x = tf.nest.pack_sequence_as(spec, flat)
+        try:
+            parts = tf.nest.flatten(load(x))
+            why = None if all(map(_is_finite, parts)) else "NaN or infinity"
+        except tf.errors.OpError as error:
+            why = plain(error)
+        if why is None:
+            return [True, *parts]
+        name = _name((x,), f"element {int(number)}")
+        if not known:
+            warnings.warn(
+                f"{_OWNER} skips {name} ({why}) and lists more like it in `report`.", stacklevel=2
+            )
+        if name not in known:  # a source that repeats brings it every time
+            known.add(name)
+            skipped.append((name, why))
+        return [False, *(tf.zeros([n or 0 for n in part.shape], part.dtype) for part in outputs)]
+
+    def tried(number, element):
+        given = [number, *tf.nest.flatten(element[0])]
+        good, *parts = tf.py_function(attempt, given, [tf.bool, *(part.dtype for part in outputs)])
+        parts = [tf.ensure_shape(part, one.shape) for part, one in zip(parts, outputs, strict=True)]
+        x = tf.nest.pack_sequence_as(load.structured_outputs, parts)
+        return tf.ensure_shape(good, ()), (x, element[1])
+
+    data = dataset.enumerate().map(tried, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return data.filter(lambda good, element: good).map(lambda good, element: element)
+
+
+def _is_finite(part):
+    return not part.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(part)))
 
 
 def _numbered(dataset):
@@ -197,9 +272,9 @@ def _flat(x, y, per_batch, examples):
     return tf.nest.map_structure(one, x), one(y)
 
 
-def _name(element):
+def _name(element, otherwise="an example of the stream"):
     """What messages call an element."""
     x = element[0]
     if tf.is_tensor(x) and x.dtype == tf.string and x.shape.rank == 0 and len(x.numpy()) < 500:
         return x.numpy().decode(errors="replace")
-    return "an example of the stream"
+    return otherwise

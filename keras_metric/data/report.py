@@ -15,7 +15,9 @@ class Report(NamedTuple):
     skipped: list[tuple[str, str]]  # (file or row, reason) of what could not be read
 
     def __str__(self):
-        lines = [f"{len(self.counts)} classes, {sum(self.counts.values())} examples"]
+        lines = ["a stream, whose classes nobody knows"]
+        if self.counts:
+            lines = [f"{len(self.counts)} classes, {sum(self.counts.values())} examples"]
         if self.small:
             lines.append(f"left out {left_out(self.small)}")
         if self.skipped:

@@ -12,7 +12,9 @@ def two_views(dataset, augment):
 
     Args:
         dataset: batched `tf.data.Dataset` of x or `(x, y)`.
-        augment: function or Keras layer from a batch to a batch, called twice, in training mode where it knows one.
+        augment: function or Keras layer from a batch to a batch, called twice, in training mode where it knows one. It
+            runs inside tf.data: on the JAX and PyTorch backends Keras allows there its preprocessing layers
+            (`keras.layers.RandomFlip`, …, several as `keras.layers.Pipeline`); other layers only on TensorFlow.
 
     Returns:
         `tf.data.Dataset` of `(views (2B, …), ids (2B,))`, ids int64 0 … B−1 twice.
@@ -29,7 +31,14 @@ def two_views(dataset, augment):
 
     def views(*element):
         x = element[0]
-        both = [augment(x, **training) for _ in range(2)]
+        try:
+            both = [augment(x, **training) for _ in range(2)]
+        except NotImplementedError as error:  # NumPy was to take a tensor of the graph
+            raise TypeError(
+                f"`augment` of two_views must run inside tf.data. Received: {augment!r}, which does not on this "
+                "backend. Use TensorFlow functions, or Keras' preprocessing layers such as RandomFlip, several of them "
+                "as keras.layers.Pipeline."
+            ) from error
         ids = tf.range(tf.shape(tf.nest.flatten(x)[0], out_type=tf.int64)[0], dtype=tf.int64)
         rows = tf.nest.flatten(x)[0].shape[0]
         ids = tf.ensure_shape(tf.concat([ids, ids], axis=0), (2 * rows if rows else None,))

@@ -50,3 +50,9 @@ def test_two_views_takes_plain_x_and_a_remainder():
     result = drained(data.two_views(source, lambda x: x))
     assert [ids.tolist() for _, ids in result] == [[0, 1, 2, 0, 1, 2], [0, 1, 0, 1]]
     assert [x.tolist() for x, _ in result] == [[0, 1, 2, 0, 1, 2], [3, 4, 3, 4]]
+
+
+def test_an_augmentation_that_cannot_run_in_the_graph_is_told():
+    source = tf.data.Dataset.from_tensor_slices(np.arange(5)).batch(3)
+    with pytest.raises(TypeError, match="augment` of two_views must run inside tf.data"):
+        data.two_views(source, lambda x: np.asarray(x) + 1)  # as Keras layers do on other backends

@@ -329,6 +329,38 @@ def test_endless_streams_of_files_train(pictures):
             drained(dataset)
 
 
+def test_streams_skip_and_list_what_cannot_be_read(pictures):
+    paths, y = pictures
+    paths[4].write_bytes(b"torn")
+    paths[23].unlink()
+    source = tf.data.Dataset.from_tensor_slices(([str(path) for path in paths], y)).repeat()
+    dataset = data.from_stream(source, 3, 2, 9, seed=1, map_fn=data.load_image(4), on_error="skip")
+    assert len(dataset) == 9
+    assert dataset.element_spec[0].shape == (6, 4, 4, 3)
+    with pytest.warns(UserWarning, match=r"skips \S+/4.png \(.*report"):
+        batches = drained(dataset)
+    for images, ids in batches:
+        assert (images[:, 0, 0, 0] % 4 == ids).all() and not {4, 23} & set(images[:, 0, 0, 0])
+    assert {name.split("/")[-1] for name, _ in dataset.report.skipped} == {"4.png", "23.png"}
+    assert "2 unreadable" in str(dataset.report)
+
+
+def test_streams_with_nan():
+    x = np.arange(40.0)
+    x[[3, 9]] = np.nan
+    source = tf.data.Dataset.from_tensor_slices(
+        ({"value": x, "row": np.arange(40)}, np.arange(40) % 4)
+    )
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"NaN or infinity in this element.*\[3\]"
+    ):
+        drained(data.from_stream(source, 3, 2, seed=1))
+    dataset = data.from_stream(source, 3, 2, seed=1, on_error="skip")
+    with pytest.warns(UserWarning, match=r"skips element 3 \(NaN"):
+        assert all(np.isfinite(rows["value"]).all() for rows, _ in drained(dataset))
+    assert sorted(name for name, _ in dataset.report.skipped) == ["element 3", "element 9"]
+
+
 def test_a_stream_of_too_few_classes_does_not_go_on_for_ever():
     with pytest.raises(tf.errors.InvalidArgumentError, match="no batch of 3 classes"):
         drained(data.from_stream(stream(np.arange(60) % 2, endless=True), 3, 2, reservoir=2))
