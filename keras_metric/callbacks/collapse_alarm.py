@@ -7,10 +7,10 @@ import numpy as np
 from keras import ops
 
 from keras_metric import checks
-from keras_metric.callbacks.embedding import embed, rows_of, take
+from keras_metric.callbacks.embedding import check_arrays, embed, rows_of, take
 from keras_metric.distances import CosineDistance
 from keras_metric.losses import EmbeddingLoss, SiameseTripletLoss
-from keras_metric.models.encoders import encoder_of
+from keras_metric.models.encoders import encoder_of, with_texts
 
 OWNER = "CollapseAlarm"
 ROWS = 256  # are enough to see it
@@ -42,6 +42,8 @@ class CollapseAlarm(keras.callbacks.Callback):
     def __init__(self, x=None, patience=3):
         super().__init__()
         if x is not None:
+            x = with_texts(x)
+            check_arrays(x, OWNER)
             count = rows_of(x)
             if count < 2:
                 raise ValueError(f"`x` of {OWNER} must have at least 2 rows. Received: {count}.")

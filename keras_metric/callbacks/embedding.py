@@ -58,6 +58,17 @@ def rows_of(x):
     return len(keras.tree.flatten(x)[0])
 
 
+def check_arrays(x, owner):
+    """Refuses data sets and lists of numbers, whose rows cannot be counted or taken."""
+    parts = keras.tree.flatten(x)
+    if not parts or not all(len(getattr(part, "shape", ())) for part in parts):
+        came = type(x).__name__
+        raise ValueError(
+            f"`x` of {owner} must be an array or nested arrays. Received: {came}. Of a data set, take some batches: "
+            "x = np.concatenate([x for x, y in data.take(8)])."
+        )
+
+
 def take(x, rows):
     """The rows of an array or of nested arrays."""
     return keras.tree.map_structure(lambda part: part[rows], x)

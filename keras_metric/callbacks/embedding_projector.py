@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_metric import checks
-from keras_metric.callbacks.embedding import embed, rows_of
+from keras_metric.callbacks.embedding import check_arrays, embed, rows_of
 from keras_metric.callbacks.sprite import as_pixels, write_sprite
 from keras_metric.models.encoders import with_texts
 
@@ -38,7 +38,7 @@ class EmbeddingProjector(keras.callbacks.Callback):
         batch_size: of embedding.
 
     Raises:
-        ValueError: for labels or images of another length than `x`, images of another shape.
+        ValueError: for `x` that is no array, labels or images of another length, images of another shape.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class EmbeddingProjector(keras.callbacks.Callback):
         super().__init__()
         self.log_dir = Path(log_dir)
         self.x = x = with_texts(x)
+        check_arrays(x, OWNER)
         self.columns = _columns(y, rows_of(x))
         self.every = checks.whole(every, "every", OWNER)
         self.batch_size = checks.whole(batch_size, "batch_size", OWNER)

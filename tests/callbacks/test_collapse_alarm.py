@@ -114,3 +114,5 @@ def test_wrong_input_is_refused():
         callbacks.CollapseAlarm(patience=0)
     with pytest.raises(ValueError, match="`x` of CollapseAlarm must have at least 2 rows"):
         callbacks.CollapseAlarm(np.zeros((1, 4)))
+    with pytest.raises(ValueError, match="`x` of CollapseAlarm must be an array or nested arrays"):
+        callbacks.CollapseAlarm(iter([np.zeros((8, 4))]))

@@ -91,3 +91,8 @@ def test_wrong_input_is_refused(tmp_path):
         callbacks.EmbeddingProjector(tmp_path, x, images=x[:9])
     with pytest.raises(ValueError, match="`images` of EmbeddingProjector must have the shape"):
         callbacks.EmbeddingProjector(tmp_path, x, images=x[..., :2])
+    for data in (tf.data.Dataset.from_tensor_slices(x).batch(2), [1.0, 2.0]):
+        with pytest.raises(
+            ValueError, match="`x` of EmbeddingProjector must be an array or nested"
+        ):
+            callbacks.EmbeddingProjector(tmp_path, data)

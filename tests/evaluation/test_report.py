@@ -223,6 +223,14 @@ def test_arrays_and_batches_give_the_same(tmp_path):
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "c.html").read_bytes()
 
 
+def test_more_inputs_than_are_kept_are_not_shown(monkeypatch):
+    monkeypatch.setattr("keras_metric.evaluation.reporting.embedded.KEPT", 2**9)
+    batches = [(np.ones((4, 4, 4, 1), "float32"), np.arange(4))] * 3
+    with pytest.warns(UserWarning, match="inputs of batches to show them. These are more: give"):
+        found = embedded(encoder(), batches, 4)
+    assert found.inputs is None and len(found.embeddings) == 12
+
+
 def test_the_encoder_within_a_model_is_used():
     inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)], name="encoder")
     inputs = keras.Input((4,))

@@ -1,5 +1,6 @@
 """Embeds what a report is about, from arrays or from batches."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,7 +67,12 @@ def _from_batches(encoder, data):
         if inputs is not None and encoder is not None and not isinstance(x, (dict, tuple, list)):
             inputs.append(_numpy(x))
             kept += inputs[-1].nbytes
-            inputs = inputs if kept <= KEPT else None
+            if kept > KEPT:
+                warnings.warn(
+                    f"{OWNER} keeps up to {KEPT / 2**30:g} GB of inputs of batches to show them. These are more: give "
+                    "`items`, or rows are shown by their number only."
+                )
+                inputs = None
     if not embeddings:
         raise ValueError(f"`data` of {OWNER} must have one batch or more. Received: none.")
     if inputs and len({x.shape[1:] for x in inputs}) > 1:
