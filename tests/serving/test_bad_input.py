@@ -123,7 +123,7 @@ BODIES = [
     ({"instances": [b64(claimed_webp(9000, b"VP8X"))]}, "pixels together"),
     ({"instances": [b64(claimed_webp(9000, b"VP8L"))]}, "pixels together"),
     ({"instances": [b64(claimed_webp(9000, b"VP8 "))]}, "pixels together"),
-    ({"instances": [b64(claimed_webp(90, b"VP8 "))]}, "damaged"),
+    ({"instances": [b64(claimed_webp(90, b"VP8 "))]}, "damaged|reads no WebP"),
     ({"instances": [b64(claimed_bmp(60_000))]}, "BMP image is damaged"),
     ({"instances": [b64(b"BM")]}, "BMP image is damaged"),
     ({"instances": [b64(claimed_jpeg(60_000))]}, "pixels together"),

@@ -101,6 +101,9 @@ def test_every_kind_of_image(served, kind):
     Image.fromarray(image).save(file, kind, **more)
     headers = {"Content-Type": f"image/{kind.lower()}"}
     status, _, content = ask(served, body=file.getvalue(), headers=headers)
+    if kind == "WebP" and status == 415:
+        assert content["error"].endswith("reads no WebP images.")
+        pytest.skip("this TensorFlow reads no WebP images")
     assert status == 200, content
     np.testing.assert_allclose(content["predictions"], mean_colours(image[None]), atol=0.02)
 

@@ -134,9 +134,12 @@ def decoded(data, spec, pixel_range):
     try:
         image = tf.io.decode_image(data, channels=channels, expand_animations=False)
     except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-        raise RequestProblem(
-            f"The {kind_of(data)} image is damaged: {shortened(error.message)}"
-        ) from error
+        kind = kind_of(data)
+        if "Unknown image file format" in error.message:  # WebP, to TensorFlow 2.18
+            raise RequestProblem(
+                f"TensorFlow {tf.__version__} reads no {kind} images.", status=415
+            ) from error
+        raise RequestProblem(f"The {kind} image is damaged: {shortened(error.message)}") from error
     image = tf.cast(image, tf.float32)
     height, width = spec.shape[1:3]
     if (height or image.shape[0], width or image.shape[1]) != tuple(image.shape[:2]):
