@@ -47,12 +47,15 @@ def from_folder(
         in_memory: False reads files while training instead of now (PNG, JPEG, GIF and BMP only).
         on_error: "skip" leaves out files that cannot be read and classes without files; one warning and the report
             (attribute `report`) list them.
-        **kwargs: of `pk_batches`.
+        **kwargs: of `pk_batches`. `group`, and `hierarchy` by row, have an entry for every file of the folder in the
+            order of names, whatever is left out; dicts of `hierarchy` and `class_weights` go by id or name of the
+            sub-folder.
 
     Raises:
         ValueError: for a folder without files, an empty class, and unreadable files, each by name.
     """
-    files = _subset(folder_files(path, kind, on_error), subset, test_fraction, split_by, split_seed)
+    listed = folder_files(path, kind, on_error)
+    files = _subset(listed, subset, test_fraction, split_by, split_seed)
     if not in_memory:
         if kwargs.get("map_fn"):
             raise ValueError(
@@ -65,10 +68,11 @@ def from_folder(
             _OWNER,
             map_fn=load,
             on_error=on_error,
-            **kwargs,
+            **_of_files(kwargs, listed, files),
         )
     x, files, broken = _load(files, image_size, channels, sound_length, on_error)
     empty = [(f"class {name!r}", "no files") for name in files.empty]
+    kwargs = _of_files(kwargs, listed, files)
     return prepared_pk_batches(
         x, files.ids, _OWNER, on_error=on_error, already_skipped=empty + broken, **kwargs
     )
@@ -95,6 +99,23 @@ def _subset(files, subset, test_fraction, split_by, split_seed):
         return files
     present, ids = np.unique(files.ids, return_inverse=True)
     return files._replace(ids=ids.astype("int64"), names=[files.names[i] for i in present])
+
+
+def _of_files(kwargs, listed, files):
+    """The selection of `pk_batches` for the files that are left of those listed."""
+    place = {path: row for row, path in enumerate(listed.paths)}
+    rows = [place[path] for path in files.paths]
+    ids = {name: number for number, name in enumerate(files.names)}
+    gone = set(listed.names) - set(files.names)
+    chosen = dict(kwargs)
+    for argument in {"group", "hierarchy", "class_weights"} & set(kwargs):
+        value = kwargs[argument]
+        if isinstance(value, dict):
+            chosen[argument] = {ids.get(key, key): v for key, v in value.items() if key not in gone}
+        elif argument != "class_weights" and value is not None and len(value) == len(place):
+            value = list(value)
+            chosen[argument] = [value[row] for row in rows]
+    return chosen
 
 
 def _map_fn(kind, image_size, channels, sound_length):

@@ -184,6 +184,26 @@ def test_train_and_test_by_class_and_by_item(sounds):
     assert not train & test
 
 
+@pytest.mark.filterwarnings("ignore:from_folder skipped")
+def test_a_selection_of_a_folder_goes_by_name_and_by_listed_file(sounds):
+    (sounds / "four" / "1.wav").write_bytes(b"RIFF")
+    take = [i for _ in range(4) for i in (0, 0, 1, 1, 2)]  # by file: the recording it was cut from
+    with pytest.warns(UserWarning, match="four/1.wav"):
+        dataset = data.from_folder(
+            sounds, sound_length=20, on_error="skip", group=take, classes_per_batch=2,
+            examples_per_class=3, steps_per_epoch=30, seed=1, hierarchy={"four": 0, "one": 0, "two": 1, "three": 1},
+        )  # fmt: skip
+    for x, ids in drained(dataset):
+        number = np.round(x[:, 0] * 32768).astype(int) % 10
+        for one in set(ids):
+            assert sorted(np.array([0, 0, 1, 1, 2])[number[ids == one]]) == [0, 1, 2]
+    dataset = data.from_folder(
+        sounds, sound_length=20, subset="train", split_by="item", in_memory=False, group=take,
+        classes_per_batch=1, class_weights={"one": 0.0}, on_error="skip", examples_per_class=1, seed=1,
+    )  # fmt: skip
+    assert all(1 not in ids for _, ids in drained(dataset)) and len(dataset.report.counts) == 3
+
+
 def test_split_keeps_groups_together():
     y = np.repeat(np.arange(5), 12)
     group = np.arange(60) // 3
