@@ -1,6 +1,8 @@
 """Puts one SavedModel with all that belongs to it into a folder, on the TensorFlow backend."""
 
 import logging
+import tempfile
+from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -55,8 +57,21 @@ def _archive(folder, encoder, preprocessing, functions):
         archive._tf_trackable.tables = tables  # Keras 3.8 saves none but those of its own layers
     for name, function in functions.items():
         archive.add_endpoint(name, function)
-    with _quiet():
+    with tempfile.TemporaryDirectory(prefix="keras-metric-vocabularies-") as texts, _quiet():
+        if hasattr(archive, "_tf_trackable"):  # `track` passes over assets that no function uses
+            archive._tf_trackable.vocabularies = [
+                tf.saved_model.Asset(_vocabulary(layer, Path(texts)))
+                for layer in tracking.vocabulary_layers([encoder, *found])
+            ]
         archive.write_out(str(folder), verbose=False)
+
+
+def _vocabulary(layer, folder):
+    """A file of a layer's vocabulary, one entry a line, for people and programs to read: the graph has its own."""
+    file = Path(tempfile.mkdtemp(dir=folder)) / f"{layer.name}_vocabulary.txt"  # names may repeat
+    lines = (str(entry).replace("\n", " ") for entry in layer.get_vocabulary())
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return str(file)
 
 
 class _quiet:

@@ -49,9 +49,12 @@ class Signatures:
         """`a`, `b` → `distance` (B,), `similarity` (B,) and, with a threshold, `same` (B,)."""
         half = len(inputs) // 2
         a, b = inputs[:half], inputs[half:]
-        tf.debugging.assert_equal(
+        paired = tf.debugging.assert_equal(
             tf.shape(a[0])[0], tf.shape(b[0])[0], "`a` and `b` must have the same number of rows."
         )
+        # Otherwise whatever fails first, further on, would say it in its own way.
+        with tf.control_dependencies([paired]):
+            a, b = [tf.identity(x) for x in a], [tf.identity(x) for x in b]
         distances = self.distance.between(self._embed(a), self._embed(b))
         outputs = {"distance": distances, "similarity": self.distance.similarity(distances)}
         if self.largest is not None:

@@ -41,3 +41,24 @@ def resources_of(function):
 
 def _is_resource(one):
     return isinstance(one, tf.lookup.StaticHashTable | tf.lookup.StaticVocabularyTable)
+
+
+VOCABULARY_LAYERS = (
+    keras.layers.TextVectorization,
+    keras.layers.StringLookup,
+    keras.layers.IntegerLookup,
+)
+
+
+def vocabulary_layers(resources):
+    """Layers with a vocabulary among some and those inside them, each once."""
+    found, waiting = {}, list(resources)
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(
+            one, VOCABULARY_LAYERS
+        ):  # the lookup inside a TextVectorization has the same one
+            found[id(one)] = one
+        elif isinstance(one, keras.layers.Layer):
+            waiting.extend(one._flatten_layers(include_self=False, recursive=False))
+    return list(found.values())

@@ -221,6 +221,8 @@ def test_text_through_a_keras_layer(tmp_path):
     np.testing.assert_array_equal(
         next(iter(done.outputs[0].values())), vectorize(tf.constant(texts))
     )
+    (vocabulary,) = (folder / "assets").iterdir()
+    assert vocabulary.read_text().split("\n") == [*vectorize.get_vocabulary(), ""]
 
 
 def test_waveforms(tmp_path):
