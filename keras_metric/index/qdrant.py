@@ -123,9 +123,13 @@ def _point_id(one):
     if isinstance(one, int) and one >= 0:
         return one
     try:
-        return str(uuid.UUID(one))
+        if (
+            str(uuid.UUID(one)) == one
+        ):  # in one of its spellings, so that no two ids become one point
+            return one
     except (ValueError, AttributeError, TypeError):
-        return str(uuid.uuid5(NAMESPACE, repr(one)))
+        pass
+    return str(uuid.uuid5(NAMESPACE, repr(one)))
 
 
 def _payloads(index):

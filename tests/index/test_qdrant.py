@@ -40,7 +40,12 @@ def test_the_same_neighbours_at_the_same_distances(client, distance):
     assert only.ids.shape == (7, 40) and set(only.labels.ravel()) == {"dog"}
 
 
-@pytest.mark.parametrize("ids", [[f"photo é {n}" for n in range(80)], [-n for n in range(80)]])
+SPELLINGS = [f"{n:032x}" for n in range(40)] + [f"{{{n:032x}}}" for n in range(40)]  # of 40 UUIDs
+
+
+@pytest.mark.parametrize(
+    "ids", [[f"photo é {n}" for n in range(80)], [-n for n in range(80)], SPELLINGS]
+)
 def test_ids_that_qdrant_does_not_take(client, ids):
     index, queries = gallery("cosine", ids, labels=False)
     qdrant.upload(index, client, "gallery")
