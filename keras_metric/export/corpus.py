@@ -23,7 +23,8 @@ class Corpus(tf.Module):
 
     Candidates come from one matrix product; their distances are then computed again row by row in float64 and sorted
     in float32, as `Index` does, so that near duplicates come in the right order and with the right distance. Ties keep
-    the order of adding.
+    the order of adding. Unlike `Index`, it looks at 16 candidates beyond k only: where more items than that are equally
+    near but for the rounding of a float32 product, some of them are found, not the very nearest.
 
     Args:
         index: `keras_metric.index.Index` with at least one item.
