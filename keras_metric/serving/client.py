@@ -41,7 +41,8 @@ class Client:
         model: name of the model on the server.
         protocol: "rest" or "grpc". gRPC sends numbers as they are and is several times as fast for large inputs.
         version: number of the version; None: the newest one that the server has.
-        timeout: seconds for a request and its repetitions.
+        timeout: seconds for a request and its repetitions. Over REST, an answer that has begun in time may go on for
+            longer, as long as its bytes keep coming.
         retries: most repetitions of a request; 0 for none.
         backoff: seconds of the first pause.
         batch_size: most rows of one request; larger inputs go in several, one after the other.
