@@ -76,6 +76,14 @@ class LogMelSpectrogram(keras.layers.Layer):
             checks.fail_shape(
                 "inputs", "LogMelSpectrogram", "have the shape (batch, samples)", inputs
             )
+        half = self.mel.fft_length // 2  # the ends are mirrored by this much
+        if inputs.shape[1] is not None and inputs.shape[1] <= half:
+            checks.fail_shape(
+                "inputs",
+                "LogMelSpectrogram",
+                f"have more than {half} samples, half a window",
+                inputs,
+            )
         power = self.mel(ops.cast(inputs, "float32"))  # (B, bands, frames)
         logs = ops.log(ops.maximum(power, self.floor))
         return ops.expand_dims(ops.transpose(logs, (0, 2, 1)), -1)

@@ -193,6 +193,7 @@ def test_config_round_trip_and_short_names():
         (lambda: layers.LogMelSpectrogram(floor=0), "floor"),
         (lambda: layers.LogMelSpectrogram(8000, max_freq=5000.0), "max_freq"),
         (lambda: layers.LogMelSpectrogram()(np.zeros((2, 900, 1))), r"\(batch, samples\)"),
+        (lambda: layers.LogMelSpectrogram()(np.zeros((2, 256))), "more than 256 samples"),
     ],
 )
 def test_bad_input_is_named(make, words):
