@@ -65,7 +65,7 @@ def run(arguments):
     print(f"{len(scans.x)} scans of handwritten digits, 8 × 8 pixels, from scikit-learn.")
 
     encoder = _encoder(scans.x[kept], arguments)
-    _train(encoder, scans.x[kept], scans.y[kept], arguments, "all ten digits   ", 10, 12)
+    _train(encoder, scans.x[kept], scans.y[kept], arguments, "all ten digits    ", 10, 12)
     embeddings = judging.embed(encoder, scans.x[out])
     figures = {"held-out": _beside_pixels(embeddings, scans.x[out], scans.y[out])}
 
