@@ -2,7 +2,9 @@
 
 from keras_metric import checks
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
+from keras_metric.miners import Miner
 from keras_metric.tensors.averaging import average, check_averaging
+from keras_metric.tensors.triplet_sums import sums_of_all_triplets
 
 
 def triplet_loss(sums, averaging="active_terms"):
@@ -72,7 +74,12 @@ class TripletLoss(EmbeddingLoss):
         if self.swap:
             references = rows[1]
             between = distances if rows[0] is references else self.distance.pairwise(references)
-        sums = self.miner.triplet_sums(distances, relations, self.margin, rows, between)
+        if type(self.miner).triplet_sums is Miner.triplet_sums:
+            # By similarities, as `mine_pairs` says: an ε on cosines is none on angles.
+            pairs = self.mine_pairs(distances, relations, rows)
+            sums = sums_of_all_triplets(distances, pairs, self.margin, between)
+        else:
+            sums = self.miner.triplet_sums(distances, relations, self.margin, rows, between)
         return triplet_loss(sums, self.averaging)
 
     def get_config(self):

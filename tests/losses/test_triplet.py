@@ -192,6 +192,25 @@ def test_weighted_miners_weigh_triplets():
         np.testing.assert_allclose(numpy(loss(labels, x)), total / weight, rtol=1e-4)
 
 
+def test_pairs_are_mined_by_similarity_not_by_angle():
+    """The ε of `multi_similarity` is 0.1 on cosines, whatever the distance."""
+    rng = np.random.default_rng(3)
+    labels = np.repeat(np.arange(4), 3)
+    x = np.eye(8)[labels] + 0.7 * rng.normal(size=(3, 12, 8))[2]
+    loss = losses.TripletLoss(0.2, "angular", "multi_similarity", averaging="terms")
+    x = x.astype("float32")
+    units = x / np.linalg.norm(x.astype("float64"), axis=1, keepdims=True)
+    s = np.clip(units @ units.T, -1, 1)
+    d, terms = np.arccos(s), []
+    for a in range(12):
+        positives = [j for j in range(12) if labels[j] == labels[a] and j != a]
+        negatives = [j for j in range(12) if labels[j] != labels[a]]
+        for p in [p for p in positives if s[a, p] - 0.1 < s[a, negatives].max()]:
+            for n in [n for n in negatives if s[a, n] + 0.1 > s[a, positives].min()]:
+                terms.append(max(0.0, d[a, p] - d[a, n] + 0.2))
+    np.testing.assert_allclose(numpy(loss(labels, x)), np.mean(terms), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
