@@ -101,7 +101,8 @@ found = evaluation.retrieval(
 )
 print(f"hit@1 {found['hit@1']:.4f}, precision@10 {found['precision@10']:.4f}")
 some = slice(0, 2000)  # all pairs of 2,000 images tell which distance parts same from different
-threshold = evaluation.verification_from_embeddings(queries[some], ids[held_out][some])["threshold"]
+pairs = evaluation.verification_from_embeddings(queries[some], ids[held_out][some], strategy="f1")
+threshold = pairs["threshold"]
 
 # 4. Encoder, preprocessing, index and decision as one SavedModel that takes image files, proved without Keras.
 args.out.mkdir(parents=True, exist_ok=True)

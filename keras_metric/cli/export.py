@@ -47,7 +47,9 @@ def add_arguments(parser):
         help="neighbours of search (default: 10)",
     )
     parser.add_argument(
-        "--encoded-images", action="store_true", help="take JPEG and PNG files instead of pixels"
+        "--encoded-images",
+        action="store_true",
+        help="take JPEG and PNG files instead of pixels, for an encoder of pixels from 0 to 255",
     )
     parser.add_argument(
         "--version", type=options.positive_int, metavar="N", help="(default: the next one)"

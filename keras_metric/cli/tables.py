@@ -10,7 +10,7 @@ def table(columns, rows):
     """
     cells = [list(columns)]
     for name, figures in rows.items():
-        cells.append([name, *(f"{figure:.4f}" for figure in figures)])
+        cells.append([name, *(_told(figure) for figure in figures)])
     widths = [max(len(row[column]) for row in cells) for column in range(len(columns))]
     lines = []
     for row in cells:
@@ -20,3 +20,8 @@ def table(columns, rows):
         lines.append("  ".join(padded).rstrip())
     lines.insert(1, "-" * max(map(len, lines)))
     return "\n".join(lines)
+
+
+def _told(figure):
+    # Four places say nothing of a small threshold.
+    return f"{figure:.4f}" if figure == 0 or abs(figure) >= 0.01 else f"{figure:.4g}"

@@ -32,7 +32,7 @@ MEANINGS = {
     "precision": "accepted pairs that are same",
     "recall": "same pairs that are accepted",
     "f1": "harmonic mean of precision and recall",
-    "threshold": "distance up to which a pair counts as same; of all, the one with the best accuracy on these pairs",
+    "threshold": "distance up to which a pair counts as same; of all, the one with the best F1 on these pairs",
 }
 
 
