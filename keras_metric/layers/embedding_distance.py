@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_metric.distances import DISTANCES
+from keras_metric.distances import DISTANCES, Distance
 from keras_metric.layers.base import LAYERS
 from keras_metric.tensors.numerics import as_float
 
@@ -27,7 +27,7 @@ class EmbeddingDistance(keras.layers.Layer):
         ValueError: for another rank, or fewer than two towers.
     """
 
-    def __init__(self, distance="euclidean", **kwargs):
+    def __init__(self, distance: str | Distance = "euclidean", **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.distance = DISTANCES.get(distance)
 

@@ -35,7 +35,9 @@ class LearnedBoundary(keras.layers.Layer):
         Wu et al., "Sampling Matters in Deep Embedding Learning", ICCV 2017, arXiv:1706.07567, section 4.2.
     """
 
-    def __init__(self, num_classes, loss="margin", regularization=0.0, **kwargs):
+    def __init__(
+        self, num_classes, loss: str | dict | MarginLoss = "margin", regularization=0.0, **kwargs
+    ):
         super().__init__(autocast=False, **kwargs)
         owner = "LearnedBoundary"
         self.num_classes = checks.whole(num_classes, "num_classes", owner)

@@ -36,7 +36,7 @@ class LearnedScale(keras.layers.Layer):
         arXiv:2303.15343, section 3.2.
     """
 
-    def __init__(self, scale=10.0, bias=None, max_scale=100.0, **kwargs):
+    def __init__(self, scale=10.0, bias=None, max_scale: float | None = 100.0, **kwargs):
         super().__init__(autocast=False, **kwargs)
         owner = "LearnedScale"
         self.initial_scale = checks.number(scale, "scale", owner, above=0)

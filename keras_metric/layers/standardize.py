@@ -1,5 +1,7 @@
 """Inputs with mean 0 and deviation 1, learned from data once and then part of the model."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
@@ -32,7 +34,7 @@ class Standardize(keras.layers.Normalization):
         Same shape, float32.
     """
 
-    def __init__(self, axis=-1, mean=None, variance=None, **kwargs):
+    def __init__(self, axis: int | Sequence[int] | None = -1, mean=None, variance=None, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(axis=axis, mean=mean, variance=variance, **kwargs)
 

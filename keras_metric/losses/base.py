@@ -40,7 +40,7 @@ class EmbeddingLoss(keras.losses.Loss, abc.ABC):
         miner=None,
         relation="same",
         ignore_id=None,
-        reduction="sum_over_batch_size",
+        reduction: str | None = "sum_over_batch_size",
         name=None,
         dtype=None,
     ):

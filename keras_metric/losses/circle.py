@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
 from keras_metric.miners.base import all_pairs
 from keras_metric.tensors.averaging import mean_over_anchors
@@ -56,7 +57,7 @@ class CircleLoss(EmbeddingLoss):
 
     needs_bounded_similarity = True
 
-    def __init__(self, margin=0.4, scale=80.0, distance="cosine", **kwargs):
+    def __init__(self, margin=0.4, scale=80.0, distance: str | Distance = "cosine", **kwargs):
         super().__init__(distance, **kwargs)
         self.margin = checks.number(margin, "margin", "CircleLoss", at_least=0, below=1)
         self.scale = checks.number(scale, "scale", "CircleLoss", above=0)

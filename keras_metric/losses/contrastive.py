@@ -3,7 +3,9 @@
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
+from keras_metric.miners import Miner
 from keras_metric.tensors.averaging import average, check_averaging
 
 
@@ -70,8 +72,8 @@ class ContrastiveLoss(EmbeddingLoss):
         positive_margin=0.0,
         negative_margin=1.0,
         squared=True,
-        distance="euclidean",
-        miner="all",
+        distance: str | Distance = "euclidean",
+        miner: str | Miner = "all",
         averaging="terms",
         **kwargs,
     ):

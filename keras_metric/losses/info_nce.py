@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.losses.base import LOSSES
 from keras_metric.losses.tower_pairs import TowerPairLoss, own_pairs
 from keras_metric.tensors.averaging import mean_over_anchors
@@ -71,7 +72,9 @@ class InfoNCELoss(TowerPairLoss):
     See also: `layers.LearnedScale` learns the temperature; `SigmoidPairLoss` needs smaller batches.
     """
 
-    def __init__(self, temperature=0.05, symmetric=False, distance="cosine", **kwargs):
+    def __init__(
+        self, temperature=0.05, symmetric=False, distance: str | Distance = "cosine", **kwargs
+    ):
         super().__init__(distance, **kwargs)
         self.temperature = checks.number(temperature, "temperature", "InfoNCELoss", above=0)
         self.symmetric = bool(symmetric)

@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
 from keras_metric.miners.base import all_pairs
 from keras_metric.tensors.averaging import mean_over_terms
@@ -64,7 +65,7 @@ class LiftedStructureLoss(EmbeddingLoss):
 
     looks_among_references = True
 
-    def __init__(self, margin=1.0, distance="euclidean", **kwargs):
+    def __init__(self, margin=1.0, distance: str | Distance = "euclidean", **kwargs):
         super().__init__(distance, **kwargs)
         self.margin = checks.number(margin, "margin", "LiftedStructureLoss", at_least=0)
 

@@ -1,13 +1,17 @@
 """Margin loss."""
 
+import typing
+
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
+from keras_metric.miners import Miner
 from keras_metric.tensors.averaging import mean_over_terms
 
 
-def margin_loss(distances, pairs, margin=0.2, boundary=1.2):
+def margin_loss(distances, pairs, margin=0.2, boundary: typing.Any = 1.2):
     """Keeps positives within a boundary and negatives beyond it, by a margin on both sides.
 
         mean over the active terms of both kinds of    [d_ap − β + m]+    and    [β − d_an + m]+
@@ -55,8 +59,8 @@ class MarginLoss(EmbeddingLoss):
         self,
         margin=0.2,
         boundary=1.2,
-        distance="euclidean",
-        miner="distance_weighted",
+        distance: str | Distance = "euclidean",
+        miner: str | Miner = "distance_weighted",
         **kwargs,
     ):
         super().__init__(distance, miner, **kwargs)

@@ -38,7 +38,7 @@ class MatryoshkaLoss(EmbeddingLoss):
         loss,
         dims,
         weights=None,
-        reduction="sum_over_batch_size",
+        reduction: str | None = "sum_over_batch_size",
         name=None,
         dtype=None,
     ):

@@ -3,7 +3,9 @@
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
+from keras_metric.miners import Miner
 from keras_metric.tensors.averaging import mean_over_anchors
 from keras_metric.tensors.masked import log_one_plus_sum_exp
 
@@ -55,7 +57,13 @@ class MultiSimilarityLoss(EmbeddingLoss):
     needs_bounded_similarity = True
 
     def __init__(
-        self, alpha=2.0, beta=50.0, base=0.5, distance="cosine", miner="multi_similarity", **kwargs
+        self,
+        alpha=2.0,
+        beta=50.0,
+        base=0.5,
+        distance: str | Distance = "cosine",
+        miner: str | Miner = "multi_similarity",
+        **kwargs,
     ):
         super().__init__(distance, miner, **kwargs)
         owner = "MultiSimilarityLoss"

@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
 from keras_metric.miners.base import all_pairs
 from keras_metric.tensors.averaging import mean_over_terms
@@ -52,7 +53,7 @@ class NTXentLoss(EmbeddingLoss):
     See also: `SupConLoss` keeps the other positives in the denominator; `InfoNCELoss` for two towers.
     """
 
-    def __init__(self, temperature=0.07, distance="cosine", **kwargs):
+    def __init__(self, temperature=0.07, distance: str | Distance = "cosine", **kwargs):
         super().__init__(distance, **kwargs)
         self.temperature = checks.number(temperature, "temperature", "NTXentLoss", above=0)
 

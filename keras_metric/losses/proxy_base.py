@@ -25,7 +25,9 @@ class ProxyLoss(keras.losses.Loss, abc.ABC):
 
     extra_columns = 0  # columns of `y_pred` behind the classes
 
-    def __init__(self, ignore_id=None, reduction="sum_over_batch_size", name=None, dtype=None):
+    def __init__(
+        self, ignore_id=None, reduction: str | None = "sum_over_batch_size", name=None, dtype=None
+    ):
         super().__init__(name=name or LOSSES.name_of(self), reduction=reduction, dtype=dtype)
         self.ignore_id = as_ignored_id(ignore_id, type(self).__name__)
 

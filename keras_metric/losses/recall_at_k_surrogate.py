@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
 from keras_metric.miners.base import all_pairs
 from keras_metric.tensors.averaging import mean_over_anchors
@@ -96,7 +97,7 @@ class RecallAtKSurrogateLoss(EmbeddingLoss):
         k=(1, 2, 4, 8, 16),
         rank_temperature=0.01,
         recall_temperature=1.0,
-        distance="cosine",
+        distance: str | Distance = "cosine",
         **kwargs,
     ):
         super().__init__(distance, **kwargs)

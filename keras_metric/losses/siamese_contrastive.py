@@ -45,7 +45,9 @@ class SiameseContrastiveLoss(keras.losses.Loss):
     See also: `ContrastiveLoss` makes the pairs of a batch itself, from class ids.
     """
 
-    def __init__(self, margin=1.0, reduction="sum_over_batch_size", name=None, dtype=None):
+    def __init__(
+        self, margin=1.0, reduction: str | None = "sum_over_batch_size", name=None, dtype=None
+    ):
         super().__init__(name=name or "siamese_contrastive", reduction=reduction, dtype=dtype)
         self.margin = checks.number(margin, "margin", "SiameseContrastiveLoss", at_least=0)
 

@@ -8,7 +8,7 @@ from keras_metric.tensors.numerics import as_float
 from keras_metric.tensors.triplet_sums import triplet_terms
 
 
-def siamese_triplet(distances, margin=0.2):
+def siamese_triplet(distances, margin: float | None = 0.2):
     """Wants each negative farther from its anchor than the positive, by a margin.
 
         loss = [d_ap − d_an + m]+        or, with margin=None, log(1 + exp(d_ap − d_an))
@@ -40,7 +40,13 @@ class SiameseTripletLoss(keras.losses.Loss):
     See also: `TripletLoss` makes the triplets of a batch itself, from class ids.
     """
 
-    def __init__(self, margin=0.2, reduction="sum_over_batch_size", name=None, dtype=None):
+    def __init__(
+        self,
+        margin: float | None = 0.2,
+        reduction: str | None = "sum_over_batch_size",
+        name=None,
+        dtype=None,
+    ):
         super().__init__(name=name or "siamese_triplet", reduction=reduction, dtype=dtype)
         owner = "SiameseTripletLoss"
         self.margin = None if margin is None else checks.number(margin, "margin", owner, at_least=0)

@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.losses.base import LOSSES
 from keras_metric.losses.tower_pairs import TowerPairLoss
 from keras_metric.tensors.averaging import mean_over_anchors
@@ -51,7 +52,7 @@ class SigmoidPairLoss(TowerPairLoss):
         reduction, name, dtype: as for every Keras loss.
     """
 
-    def __init__(self, scale=10.0, bias=-10.0, distance="cosine", **kwargs):
+    def __init__(self, scale=10.0, bias=-10.0, distance: str | Distance = "cosine", **kwargs):
         super().__init__(distance, **kwargs)
         self.scale = checks.number(scale, "scale", "SigmoidPairLoss", above=0)
         self.bias = checks.number(bias, "bias", "SigmoidPairLoss")

@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
 from keras_metric.miners.base import all_pairs
 from keras_metric.tensors.averaging import mean_over_anchors
@@ -54,7 +55,7 @@ class SmoothAPLoss(EmbeddingLoss):
     See also: `FastAPLoss` bins distances; `RecallAtKSurrogateLoss` looks at the first k.
     """
 
-    def __init__(self, temperature=0.01, distance="cosine", **kwargs):
+    def __init__(self, temperature=0.01, distance: str | Distance = "cosine", **kwargs):
         super().__init__(distance, **kwargs)
         self.temperature = checks.number(temperature, "temperature", "SmoothAPLoss", above=0)
 

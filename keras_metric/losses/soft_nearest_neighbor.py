@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
 from keras_metric.miners.base import all_pairs
 from keras_metric.tensors.averaging import mean_over_anchors
@@ -50,7 +51,7 @@ class SoftNearestNeighborLoss(EmbeddingLoss):
     leave the mean.
     """
 
-    def __init__(self, temperature=1.0, distance="squared_euclidean", **kwargs):
+    def __init__(self, temperature=1.0, distance: str | Distance = "squared_euclidean", **kwargs):
         super().__init__(distance, **kwargs)
         owner = "SoftNearestNeighborLoss"
         self.temperature = checks.number(temperature, "temperature", owner, above=0)

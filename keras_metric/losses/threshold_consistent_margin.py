@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
 from keras_metric.miners.base import all_pairs
 from keras_metric.tensors.averaging import mean_over_terms
@@ -66,7 +67,7 @@ class ThresholdConsistentMarginLoss(EmbeddingLoss):
         negative_margin=0.5,
         positive_weight=1.0,
         negative_weight=1.0,
-        distance="cosine",
+        distance: str | Distance = "cosine",
         **kwargs,
     ):
         super().__init__(distance, **kwargs)

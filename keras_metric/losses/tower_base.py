@@ -21,7 +21,7 @@ class TowerLoss(keras.losses.Loss, abc.ABC):
 
     only_two = False  # whether a third tower would have no meaning
 
-    def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None):
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name=None, dtype=None):
         super().__init__(name=name or LOSSES.name_of(self), reduction=reduction, dtype=dtype)
 
     def __call__(self, y_true, y_pred, sample_weight=None):

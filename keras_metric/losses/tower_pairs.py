@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_metric import checks
-from keras_metric.distances import DISTANCES
+from keras_metric.distances import DISTANCES, Distance
 from keras_metric.losses.base import as_ignored_id
 from keras_metric.losses.tower_base import TowerLoss
 from keras_metric.tensors.relations import pair_relations
@@ -23,7 +23,7 @@ class TowerPairLoss(TowerLoss):
         reduction, name, dtype: as for every Keras loss.
     """
 
-    def __init__(self, distance="cosine", ignore_id=None, **kwargs):
+    def __init__(self, distance: str | Distance = "cosine", ignore_id=None, **kwargs):
         super().__init__(**kwargs)
         owner = type(self).__name__
         self.distance = DISTANCES.get(distance)

@@ -1,6 +1,7 @@
 """Triplet loss."""
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.losses.base import LOSSES, EmbeddingLoss
 from keras_metric.miners import Miner
 from keras_metric.tensors.averaging import average, check_averaging
@@ -55,9 +56,9 @@ class TripletLoss(EmbeddingLoss):
 
     def __init__(
         self,
-        margin=0.2,
-        distance="euclidean",
-        miner="semi_hard",
+        margin: float | None = 0.2,
+        distance: str | Distance = "euclidean",
+        miner: str | Miner = "semi_hard",
         swap=False,
         averaging="active_terms",
         **kwargs,

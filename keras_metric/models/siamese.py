@@ -2,11 +2,12 @@
 
 import keras
 
+from keras_metric.distances import Distance
 from keras_metric.layers import EmbeddingDistance, JoinBatches, StackTowers
 from keras_metric.models.encoders import checked_encoder, embed, inputs_like
 
 
-def siamese_pair(encoder, distance="euclidean"):
+def siamese_pair(encoder, distance: str | Distance = "euclidean"):
     """A model from pairs to their distance, with one shared tower that runs once on both sides.
 
         model = siamese_pair(encoder)
@@ -29,7 +30,7 @@ def siamese_pair(encoder, distance="euclidean"):
     return _siamese(encoder, ("a", "b"), distance, "siamese_pair")
 
 
-def siamese_triplet(encoder, distance="euclidean"):
+def siamese_triplet(encoder, distance: str | Distance = "euclidean"):
     """A model from triplets to two distances, with one shared tower that runs once on all 3B rows.
 
         model = siamese_triplet(encoder)
