@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_metric import checks
-from keras_metric.distances import DISTANCES
+from keras_metric.distances import DISTANCES, Distance
 from keras_metric.metrics.ranking import rank
 from keras_metric.registry import Registry
 from keras_metric.tensors.numerics import as_float
@@ -68,7 +68,14 @@ class RetrievalMetric(keras.metrics.Metric, abc.ABC):
 
     _direction = "up"
 
-    def __init__(self, distance="cosine", relation="same", ignore_id=None, name=None, dtype=None):
+    def __init__(
+        self,
+        distance: str | Distance = "cosine",
+        relation="same",
+        ignore_id=None,
+        name=None,
+        dtype=None,
+    ):
         owner = type(self).__name__
         super().__init__(name=name, dtype=dtype)
         self.distance = DISTANCES.get(distance)

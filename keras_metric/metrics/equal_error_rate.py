@@ -32,7 +32,7 @@ class EqualErrorRate(HistogramMetric):
 
     _direction = "down"
 
-    def __init__(self, name="eer", dtype=None):
+    def __init__(self, name: str | None = "eer", dtype=None):
         super().__init__(name=name, dtype=dtype)
 
     def from_shares(self, same, different):

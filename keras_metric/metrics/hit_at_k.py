@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.metrics.base import METRICS, RetrievalMetric
 
 
@@ -25,7 +26,7 @@ class HitAtK(RetrievalMetric):
         distance, relation, ignore_id, name, dtype: see `RetrievalMetric`; the name is "hit@k" with the number.
     """
 
-    def __init__(self, k=1, distance="cosine", name=None, **kwargs):
+    def __init__(self, k=1, distance: str | Distance = "cosine", name=None, **kwargs):
         self.k = checks.whole(k, "k", "HitAtK")
         super().__init__(distance, name=name or f"hit@{k}", **kwargs)
 

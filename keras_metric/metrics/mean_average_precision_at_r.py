@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_metric.distances import Distance
 from keras_metric.metrics.base import METRICS, RetrievalMetric
 
 
@@ -26,7 +27,7 @@ class MeanAveragePrecisionAtR(RetrievalMetric):
         distance, relation, ignore_id, name, dtype: see `RetrievalMetric`.
     """
 
-    def __init__(self, distance="cosine", name="map@r", **kwargs):
+    def __init__(self, distance: str | Distance = "cosine", name: str | None = "map@r", **kwargs):
         super().__init__(distance, name=name, **kwargs)
 
     def per_query(self, ranking):

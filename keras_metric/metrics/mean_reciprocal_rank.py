@@ -1,5 +1,6 @@
 """Mean reciprocal rank."""
 
+from keras_metric.distances import Distance
 from keras_metric.metrics.base import METRICS, RetrievalMetric
 
 
@@ -20,7 +21,7 @@ class MeanReciprocalRank(RetrievalMetric):
         distance, relation, ignore_id, name, dtype: see `RetrievalMetric`.
     """
 
-    def __init__(self, distance="cosine", name="mrr", **kwargs):
+    def __init__(self, distance: str | Distance = "cosine", name: str | None = "mrr", **kwargs):
         super().__init__(distance, name=name, **kwargs)
 
     def per_query(self, ranking):

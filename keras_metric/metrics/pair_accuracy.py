@@ -30,7 +30,7 @@ class PairAccuracy(PairMetric):
 
     _direction = "up"
 
-    def __init__(self, threshold=0.5, name="accuracy", dtype=None):
+    def __init__(self, threshold=0.5, name: str | None = "accuracy", dtype=None):
         super().__init__(name=name, dtype=dtype)
         self.threshold = checks.number(threshold, "threshold", "PairAccuracy")
         self.total = self.add_variable(shape=(), initializer="zeros", name="total")

@@ -1,5 +1,6 @@
 """R-precision."""
 
+from keras_metric.distances import Distance
 from keras_metric.metrics.base import METRICS, RetrievalMetric
 
 
@@ -20,7 +21,9 @@ class RPrecision(RetrievalMetric):
         distance, relation, ignore_id, name, dtype: see `RetrievalMetric`.
     """
 
-    def __init__(self, distance="cosine", name="r_precision", **kwargs):
+    def __init__(
+        self, distance: str | Distance = "cosine", name: str | None = "r_precision", **kwargs
+    ):
         super().__init__(distance, name=name, **kwargs)
 
     def per_query(self, ranking):

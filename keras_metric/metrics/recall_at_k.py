@@ -1,6 +1,7 @@
 """Recall at k."""
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.metrics.base import METRICS, RetrievalMetric
 
 
@@ -23,7 +24,7 @@ class RecallAtK(RetrievalMetric):
         distance, relation, ignore_id, name, dtype: see `RetrievalMetric`; the name is "recall@k" with the number.
     """
 
-    def __init__(self, k=1, distance="cosine", name=None, **kwargs):
+    def __init__(self, k=1, distance: str | Distance = "cosine", name=None, **kwargs):
         self.k = checks.whole(k, "k", "RecallAtK")
         super().__init__(distance, name=name or f"recall@{k}", **kwargs)
 

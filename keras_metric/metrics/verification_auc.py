@@ -26,7 +26,7 @@ class VerificationAUC(HistogramMetric):
 
     _direction = "up"
 
-    def __init__(self, name="auc", dtype=None):
+    def __init__(self, name: str | None = "auc", dtype=None):
         super().__init__(name=name, dtype=dtype)
 
     def from_shares(self, same, different):
