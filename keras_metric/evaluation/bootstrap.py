@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_metric import checks
-from keras_metric.distances import DISTANCES
+from keras_metric.distances import DISTANCES, Distance
 from keras_metric.evaluation import roc
 from keras_metric.evaluation.labels import encode
 from keras_metric.evaluation.neighbors import between
@@ -77,7 +77,7 @@ def bootstrap_retrieval(result, labels, level=0.95, replicates=1000, average="mi
 
 
 def bootstrap_verification(
-    x, labels, distance="cosine", far=(0.1, 0.01, 0.001), far_target=0.001, strategy="accuracy",
+    x, labels, distance: str | Distance = "cosine", far=(0.1, 0.01, 0.001), far_target=0.001, strategy="accuracy",
     level=0.95, replicates=500, seed=0, threshold=None,
 ):  # fmt: skip
     """Confidence intervals of the figures of `verification_from_embeddings`, over identities.

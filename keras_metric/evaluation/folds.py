@@ -1,6 +1,7 @@
 """Accuracy of verification with a threshold chosen on other pairs than those that it is judged on."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_metric import checks
 from keras_metric.evaluation import roc
@@ -24,7 +25,9 @@ class FoldsResult(Figures):
         self.per_fold = per_fold
 
 
-def verification_folds(distances, same, folds=10, strategy="accuracy", far_target=0.001, seed=0):
+def verification_folds(
+    distances, same, folds: int | ArrayLike = 10, strategy="accuracy", far_target=0.001, seed=0
+):
     """K-fold verification: the threshold of each fold is chosen on all others. The protocol of LFW.
 
         result = verification_folds(distances, same, folds=fold_of_each_pair)

@@ -13,7 +13,9 @@ from keras_metric.evaluation.scores import scorer, unit_rows
 CLASSES = ("mean", "nearest")
 
 
-def one_shot(support, queries, answers, distance="cosine", confidence=0.95):
+def one_shot(
+    support, queries, answers, distance: str | distances.Distance = "cosine", confidence=0.95
+):
     """Accuracy over given episodes: each query is taken for the nearest example of its own episode.
 
         evaluation.one_shot(support, queries, answers)["accuracy"]
@@ -51,7 +53,7 @@ def few_shot(
     shots=1,
     queries=15,
     episodes=600,
-    distance="cosine",
+    distance: str | distances.Distance = "cosine",
     prototype="mean",
     confidence=0.95,
     seed=0,

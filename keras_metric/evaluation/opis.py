@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from keras_metric import checks
-from keras_metric.distances import DISTANCES
+from keras_metric.distances import DISTANCES, Distance
 from keras_metric.evaluation.labels import encode
 from keras_metric.evaluation.pair_tiles import PairTiles
 from keras_metric.evaluation.results import Figures
@@ -30,7 +30,7 @@ class OpisResult(Figures):
         self.utilities = utilities
 
 
-def opis(x, labels, distance="cosine", far=(0.01, 0.1), points=101):
+def opis(x, labels, distance: str | Distance = "cosine", far=(0.01, 0.1), points=101):
     """Operating-point-inconsistency score: how much one threshold means different things for different classes.
 
         U_c(t)  = 2 · sensitivity_c(t) · specificity_c(t) / (sensitivity_c(t) + specificity_c(t))

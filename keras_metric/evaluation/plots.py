@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_metric import checks, extras
+from keras_metric.distances import Distance
 from keras_metric.evaluation import charts, pair_sample, rows
 from keras_metric.evaluation.charts import INK, MUTED, PAPER, TEXT, shortened
 from keras_metric.evaluation.labelled import labelled
@@ -17,7 +18,15 @@ OWNER = "overview"
 
 
 def overview(
-    embeddings, labels, images=None, distance="cosine", *, class_names=None, queries=6, k=8, seed=0
+    embeddings,
+    labels,
+    images=None,
+    distance: str | Distance = "cosine",
+    *,
+    class_names=None,
+    queries=6,
+    k=8,
+    seed=0,
 ):
     """One picture of a set of embeddings: neighbours of a few queries, distances of pairs, and the ROC curve.
 

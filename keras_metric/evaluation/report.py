@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_metric import checks
+from keras_metric.distances import Distance
 from keras_metric.evaluation import rows
 from keras_metric.evaluation.labelled import labelled
 from keras_metric.evaluation.reporting import findings
@@ -28,7 +29,7 @@ def report(
     path,
     *,
     class_names=None,
-    distance="cosine",
+    distance: str | Distance = "cosine",
     items=None,
     origins=None,
     show="auto",

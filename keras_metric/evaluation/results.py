@@ -35,7 +35,7 @@ class RetrievalResult(Figures):
         excluded: number of queries without a relevant item, which are in no average.
     """
 
-    def __init__(self, values, per_query, per_class, excluded):
+    def __init__(self, values, per_query, per_class: dict[str, dict], excluded):
         super().__init__(values)
         self.per_query = per_query
         self.per_class = per_class

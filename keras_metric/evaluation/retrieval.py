@@ -28,7 +28,7 @@ def retrieval(
     gallery=None,
     gallery_labels=None,
     metrics=("hit@1", "hit@5", "map@r", "r_precision", "mrr"),
-    distance="cosine",
+    distance: str | distances.Distance = "cosine",
     groups=None,
     average="micro",
     *,

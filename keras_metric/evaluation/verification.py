@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_metric import checks
-from keras_metric.distances import DISTANCES
+from keras_metric.distances import DISTANCES, Distance
 from keras_metric.evaluation import roc, rows
 from keras_metric.evaluation.labels import encode
 from keras_metric.evaluation.pair_tiles import PairTiles
@@ -60,7 +60,7 @@ def verification(distances, same, far=(0.1, 0.01, 0.001), far_target=0.001, stra
 def verification_from_embeddings(
     x,
     labels,
-    distance="cosine",
+    distance: str | Distance = "cosine",
     far=(0.1, 0.01, 0.001),
     far_target=0.001,
     strategy="accuracy",

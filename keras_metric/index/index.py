@@ -38,7 +38,13 @@ class Index:
         ImportError: if the back end's package is not installed.
     """
 
-    def __init__(self, distance="cosine", backend="exact", storage="float32", rescore=None):
+    def __init__(
+        self,
+        distance: str | distances.Distance = "cosine",
+        backend="exact",
+        storage="float32",
+        rescore=None,
+    ):
         self.distance = distances.get(distance)
         self.backend = backend
         self.storage = storage
