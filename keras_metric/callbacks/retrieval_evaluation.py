@@ -6,7 +6,7 @@ import numpy as np
 from keras_metric import checks, evaluation
 from keras_metric.callbacks.embedding import check_rows, embed, embed_batches
 from keras_metric.callbacks.first_in_line import stand_first
-from keras_metric.distances import DISTANCES
+from keras_metric.distances import DISTANCES, Distance
 from keras_metric.evaluation import ranking_metrics
 
 OWNER = "RetrievalEvaluation"
@@ -56,7 +56,7 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         gallery=None,
         gallery_labels=None,
         metrics=("hit@1", "map@r"),
-        distance="cosine",
+        distance: str | Distance = "cosine",
         every=1,
         batch_size=256,
         prefix="val_",

@@ -28,7 +28,9 @@ class EncodedImages:
 
     input_signature = tf.TensorSpec((None,), tf.string, name="inputs")
 
-    def __init__(self, height, width, channels=3, dtype="float32", max_pixels=50_000_000):
+    def __init__(
+        self, height, width, channels=3, dtype: str | tf.DType = "float32", max_pixels=50_000_000
+    ):
         self.height = checks.whole(height, "height", OWNER)
         self.width = checks.whole(width, "width", OWNER)
         if channels not in (1, 3):

@@ -14,7 +14,7 @@ def saved_model(
     threshold=None,
     version=None,
     warmup=None,
-    distance="cosine",
+    distance: str | distances.Distance = "cosine",
     k=10,
     input_signature=None,
     overwrite=False,

@@ -31,6 +31,10 @@ class ContrastiveLoss(SiameseContrastiveLoss):
     """
 
     def __init__(
-        self, margin=1.0, reduction="sum_over_batch_size", name="contrastive_loss", dtype=None
+        self,
+        margin=1.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "contrastive_loss",
+        dtype=None,
     ):
         super().__init__(margin, as_reduction(reduction), name or "contrastive_loss", dtype)

@@ -23,7 +23,9 @@ class LiftedStructLoss(LiftedStructureLoss):
     Equal to `losses.LiftedStructureLoss(margin)`, which is the class for new code and states the formula.
     """
 
-    def __init__(self, margin=1.0, name=None, reduction="sum_over_batch_size", **kwargs):
+    def __init__(
+        self, margin=1.0, name=None, reduction: str | None = "sum_over_batch_size", **kwargs
+    ):
         super().__init__(
             margin,
             distance="euclidean",

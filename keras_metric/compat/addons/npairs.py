@@ -33,7 +33,12 @@ class NpairsLoss(SimilarityMatrixLoss):
         Sohn, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective", NeurIPS 2016, equation 11.
     """
 
-    def __init__(self, name="npairs_loss", reduction="sum_over_batch_size", dtype=None):
+    def __init__(
+        self,
+        name: str | None = "npairs_loss",
+        reduction: str | None = "sum_over_batch_size",
+        dtype=None,
+    ):
         super().__init__(name or "npairs_loss", reduction, dtype)
 
     def agreement(self, y_true):

@@ -32,7 +32,7 @@ def softmax_agreement(agreement, similarities):
 class SimilarityMatrixLoss(keras.losses.Loss, abc.ABC):
     """Base of losses from labels and the matrix of similarities (batch, batch), such as a·bᵀ."""
 
-    def __init__(self, name, reduction="sum_over_batch_size", dtype=None):
+    def __init__(self, name, reduction: str | None = "sum_over_batch_size", dtype=None):
         super().__init__(name=name, reduction=as_reduction(reduction), dtype=dtype)
 
     def __call__(self, y_true, y_pred, sample_weight=None):

@@ -32,7 +32,12 @@ class NpairsMultilabelLoss(SimilarityMatrixLoss):
         shares by count are Addons' own.
     """
 
-    def __init__(self, name="npairs_multilabel_loss", reduction="sum_over_batch_size", dtype=None):
+    def __init__(
+        self,
+        name: str | None = "npairs_multilabel_loss",
+        reduction: str | None = "sum_over_batch_size",
+        dtype=None,
+    ):
         super().__init__(name or "npairs_multilabel_loss", reduction, dtype)
 
     def agreement(self, y_true):

@@ -1,12 +1,16 @@
 """`TripletHardLoss` of TensorFlow Addons."""
 
+from collections.abc import Callable
+
 from keras_metric import checks
 from keras_metric.compat.addons.distance_metric import as_distance_metric, saved_distance_metric
 from keras_metric.compat.addons.saving import as_reduction, register
 from keras_metric.losses import TripletLoss
 
 
-def triplet_hard_loss(y_true, y_pred, margin=1.0, soft=False, distance_metric="L2"):
+def triplet_hard_loss(
+    y_true, y_pred, margin=1.0, soft=False, distance_metric: str | Callable = "L2"
+):
     """Scalar of `TripletHardLoss(margin, soft, distance_metric)`."""
     return TripletHardLoss(margin, soft, distance_metric)(y_true, y_pred)
 
@@ -39,9 +43,9 @@ class TripletHardLoss(TripletLoss):
         self,
         margin=1.0,
         soft=False,
-        distance_metric="L2",
+        distance_metric: str | Callable = "L2",
         name=None,
-        reduction="sum_over_batch_size",
+        reduction: str | None = "sum_over_batch_size",
         **kwargs,
     ):
         owner = "TripletHardLoss"

@@ -1,11 +1,13 @@
 """`TripletSemiHardLoss` of TensorFlow Addons."""
 
+from collections.abc import Callable
+
 from keras_metric.compat.addons.distance_metric import as_distance_metric, saved_distance_metric
 from keras_metric.compat.addons.saving import as_reduction, register
 from keras_metric.losses import TripletLoss
 
 
-def triplet_semihard_loss(y_true, y_pred, margin=1.0, distance_metric="L2"):
+def triplet_semihard_loss(y_true, y_pred, margin=1.0, distance_metric: str | Callable = "L2"):
     """Scalar of `TripletSemiHardLoss(margin, distance_metric)`."""
     return TripletSemiHardLoss(margin, distance_metric)(y_true, y_pred)
 
@@ -37,9 +39,9 @@ class TripletSemiHardLoss(TripletLoss):
     def __init__(
         self,
         margin=1.0,
-        distance_metric="L2",
+        distance_metric: str | Callable = "L2",
         name=None,
-        reduction="sum_over_batch_size",
+        reduction: str | None = "sum_over_batch_size",
         **kwargs,
     ):
         self.distance_metric, distance = as_distance_metric(distance_metric, "TripletSemiHardLoss")
