@@ -40,7 +40,7 @@ def report(
     map="auto",
     batch_size=256,
     seed=0,
-):
+) -> dict:
     """Judges an encoder and writes what it finds as one HTML page, and its numbers as JSON beside it.
 
         evaluation.report(encoder, (x_test, y_test), "report.html", class_names=names)
