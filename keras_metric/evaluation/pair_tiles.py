@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_metric.evaluation.pair_measures import BLOCK, measure_of
-from keras_metric.evaluation.processors import processors
+from keras_metric.evaluation.processors import processors, shared_by
 
 TILE = 2**22  # pairs in a tile
 EXACT = 2**23  # up to this many pairs every distance is kept, in float64
@@ -130,7 +130,7 @@ class PairTiles:
 
 def _in_threads(work, tiles):
     workers = min(processors(), MOST_WORKERS)
-    with ThreadPoolExecutor(workers) as pool:
+    with shared_by(workers), ThreadPoolExecutor(workers) as pool:
         waiting = []
         for tile in tiles:  # few results at a time stand in memory
             waiting.append(pool.submit(work, *tile))

@@ -10,6 +10,7 @@ MEMORY = (
     2**28
 )  # bytes that all tiles at work take together, about; four times as much for wide galleries
 FEW = 64  # a matrix product of fewer rows reads the gallery more often than it should
+MOST_ROWS = 512  # more at once only leave the caches
 SORTED = 45  # bytes that a score takes while it is sorted
 PIECE = 2**26  # bytes of what is sorted at once, unless one row alone has more
 SAMPLE = 4096  # scores of a row that its bound is guessed from, at most
@@ -21,7 +22,7 @@ def tile_rows(columns, depth, workers=1, itemsize=4):
     sorted_share = min(1.0, 1.3 * depth / columns + 0.01) if depth * 2 < columns else 1.0
     row = workers * columns * (itemsize + 1.5 + SORTED * sorted_share)
     rows = max(MEMORY / row, min(4 * MEMORY / row, FEW))
-    return int(max(min(rows, 1024), 1))
+    return int(max(min(rows, MOST_ROWS), 1))
 
 
 def nearest(tile, depth, favour=None):

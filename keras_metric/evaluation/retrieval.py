@@ -11,7 +11,7 @@ from keras_metric import checks, distances
 from keras_metric.evaluation import ranks, rows
 from keras_metric.evaluation.conventions import CONVENTIONS
 from keras_metric.evaluation.labels import encode
-from keras_metric.evaluation.processors import processors
+from keras_metric.evaluation.processors import processors, shared_by
 from keras_metric.evaluation.ranking_metrics import RankedTile, parse
 from keras_metric.evaluation.relevance import ByGrade, LeftOut, relevance_of
 from keras_metric.evaluation.results import RetrievalResult
@@ -187,7 +187,7 @@ def _rank(job, metrics, distance, ties, convention, progress):
         return len(some)
 
     bar = keras.utils.Progbar(len(waiting), unit_name="query") if progress else None
-    with ThreadPoolExecutor(workers) as pool:
+    with shared_by(workers), ThreadPoolExecutor(workers) as pool:
         tiles = [pool.submit(work, some) for some in _split(waiting, depths, scores, workers)]
         try:
             for tile in as_completed(tiles):
