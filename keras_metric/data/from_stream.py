@@ -58,8 +58,8 @@ def from_stream(
 
     Raises:
         ValueError: for elements other than single `(x, y)`.
-        tf.errors.InvalidArgumentError: while reading, where a long stretch of the source has fewer than P classes, for
-            NaN in x, and for what `map_fn` cannot read, by name.
+        tf.errors.InvalidArgumentError: while reading, where a long stretch of the source has fewer than P classes or
+            all of it is too little for one batch, for NaN in x, and for what `map_fn` cannot read, by name.
     """
     per_batch = checks.whole(classes_per_batch, "classes_per_batch", _OWNER)
     examples = checks.whole(examples_per_class, "examples_per_class", _OWNER)
@@ -223,12 +223,20 @@ def _in_batches(helpings, per_batch, open_batches):
     members = tf.fill((open_batches, per_batch), tf.constant(_NO_CLASS, tf.int64))
     counts = tf.zeros((open_batches,), tf.int64)
     state = (newest, numbers, members, counts, tf.constant(0, tf.int64))
+    examples = helpings.element_spec[1].shape[0]
 
-    def place(state, x, y):
+    def place(state, x, y, ended):
         newest, numbers, members, counts, misses = state
+        some = tf.debugging.Assert(
+            ~ended | (newest > open_batches),
+            [
+                f"from_stream could put no batch of {per_batch} classes with {examples} examples each together before "
+                "its source ended. Take fewer `classes_per_batch` or `examples_per_class`, or repeat() the source."
+            ],
+        )
         slots = tf.range(per_batch, dtype=tf.int64)
         there = tf.reduce_any((members == y[0]) & (slots < counts[:, None]), axis=1)
-        fits = tf.reduce_any(~there)
+        fits = tf.reduce_any(~there) & ~ended
         best = tf.argmin(tf.where(there, tf.constant(2**62, tf.int64), numbers))
         number = tf.where(fits, numbers[best], -1)
         here = (tf.range(open_batches, dtype=tf.int64) == best) & fits
@@ -238,7 +246,7 @@ def _in_batches(helpings, per_batch, open_batches):
         done = tf.reduce_any(full)
         numbers = tf.where(full, newest, numbers)
         counts = tf.where(full, tf.zeros_like(counts), counts)
-        misses = tf.where(done, tf.zeros_like(misses), misses + tf.cast(~fits, tf.int64))
+        misses = tf.where(done, tf.zeros_like(misses), misses + tf.cast(~fits & ~ended, tf.int64))
         enough = tf.debugging.Assert(
             misses < patience,
             [
@@ -246,11 +254,11 @@ def _in_batches(helpings, per_batch, open_batches):
                 "of the source: it holds fewer classes, or only a few with enough examples."
             ],
         )
-        with tf.control_dependencies([enough]):
+        with tf.control_dependencies([enough, some]):
             number = tf.identity(number)
         return (newest + tf.cast(done, tf.int64), numbers, members, counts, misses), (number, x, y)
 
-    placed = helpings.scan(state, lambda state, helping: place(state, *helping))
+    placed = _with_end(helpings).scan(state, lambda state, helping: place(state, *helping))
     placed = placed.filter(lambda number, x, y: number >= 0)
     return placed.group_by_window(
         key_func=lambda number, x, y: number,
@@ -259,6 +267,18 @@ def _in_batches(helpings, per_batch, open_batches):
         ),
         window_size=per_batch,
     )
+
+
+def _with_end(helpings):
+    """Elements `(x, y, False)`, and an empty one with True when the source has ended."""
+
+    def nothing(_):
+        empty = [tf.zeros([n or 0 for n in a.shape], a.dtype) for a in flat]
+        return (*tf.nest.pack_sequence_as(helpings.element_spec, empty), True)
+
+    flat = tf.nest.flatten(helpings.element_spec)
+    end = tf.data.Dataset.range(1).map(nothing)
+    return helpings.map(lambda x, y: (x, y, False)).concatenate(end)
 
 
 def _flat(x, y, per_batch, examples):

@@ -386,6 +386,17 @@ def test_a_stream_of_too_few_classes_does_not_go_on_for_ever():
         drained(data.from_stream(stream(np.arange(60) % 2, endless=True), 3, 2, reservoir=2))
 
 
+def test_a_stream_too_short_for_one_batch_is_an_error_not_an_empty_epoch():
+    short = stream(np.arange(12) % 3)
+    assert len(drained(data.from_stream(short, 3, 4))) == 1
+    for classes, examples in [(4, 2), (3, 5)]:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="before its source ended"):
+            drained(data.from_stream(short, classes, examples))
+    named = short.map(lambda x, y: ({"path": tf.strings.as_string(x)}, y))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="before its source ended"):
+        drained(data.from_stream(named.take(0), 2, 2))
+
+
 @pytest.mark.parametrize(
     "elements, words",
     [
