@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_metric import checks
 from keras_metric.data.pipeline import sharding
-from keras_metric.data.randomness import make_key, own_seed, permuted
+from keras_metric.data.randomness import below, own_seed
 from keras_metric.data.readable import named_errors, plain
 from keras_metric.data.report import Report
 
@@ -73,8 +73,6 @@ def from_stream(
     skipped = []
     if checks.choice(on_error, "on_error", _OWNER, ("raise", "skip")) == "skip":
         dataset, map_fn = _readable(dataset, map_fn, skipped), None
-    else:
-        dataset = dataset.enumerate().map(_finite)
 
     size = helpings * examples
     data = _numbered(dataset).group_by_window(
@@ -82,10 +80,9 @@ def from_stream(
         reduce_func=lambda key, window: window.batch(size),
         window_size=size,
     )
-    data = data.map(lambda *held: _dealt(*held, examples, seed)).unbatch()
-    data = _in_batches(data, per_batch, 2 * helpings + 2)
-    data = data.map(lambda x, y: _flat(x, y, per_batch, examples))
-    data = data.skip(start_step).shard(count, index)
+    data = data.map(lambda *held: _dealt(*held, examples, seed), tf.data.AUTOTUNE).unbatch()
+    data = _in_batches(data, per_batch, 2 * helpings + 2).skip(start_step).shard(count, index)
+    data = data.map(lambda x, y: _finite(*_flat(x, y, per_batch, examples)))
     if map_fn is not None:
         width = per_batch * examples
 
@@ -127,19 +124,23 @@ def _check_elements(dataset):
         )
 
 
-def _finite(number, element):
-    """The element; an error if there is NaN in x."""
-    parts = [
-        part
-        for part in tf.nest.flatten(element[0])
-        if tf.is_tensor(part) and part.dtype.is_floating
+def _finite(x, y):
+    """The rows of `(x, number)` without the numbers; an error that gives one if there is NaN in x.
+
+    Whole batches are checked, since the same for each example would cost as much as all the rest.
+    """
+    x, numbers = x
+    parts = [part for part in tf.nest.flatten(x) if tf.is_tensor(part) and part.dtype.is_floating]
+    if not parts:
+        return x, y
+    good = [
+        tf.reduce_all(tf.math.is_finite(tf.reshape(part, (tf.size(numbers), -1))), axis=1)
+        for part in parts
     ]
-    good = [tf.reduce_all(tf.math.is_finite(part)) for part in parts]
-    if not good:
-        return element
-    text = f"`x` of {_OWNER} must be finite. Received: NaN or infinity in this element of the source, counted from 0:"
-    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(good), [text, number])]):
-        return tf.nest.map_structure(tf.identity, element)
+    bad = tf.boolean_mask(numbers, ~tf.reduce_all(good, axis=0))
+    text = f"`x` of {_OWNER} must be finite. Received: NaN or infinity in these elements of the source, counted from 0:"
+    with tf.control_dependencies([tf.debugging.Assert(tf.size(bad) == 0, [text, bad])]):
+        return tf.nest.map_structure(tf.identity, x), y
 
 
 def _readable(dataset, map_fn, skipped):
@@ -207,12 +208,11 @@ def _numbered(dataset):
 
 
 def _dealt(epoch, n, x, y, examples, seed):
-    """The examples of a reservoir (M, …) in random order, as helpings (M // K, K, …)."""
-    key = make_key(seed, 60, epoch[0], n[0])
+    """The examples of a reservoir (M, …) in random order, as helpings (M // K, K, …) of `((x, number), y)`."""
     count = tf.size(n, tf.int64)
-    order = permuted(tf.range(count), count, key)
+    order = tf.argsort(below(2**32 - 1, seed, 60, epoch[0], n[0], tf.range(count)), stable=True)
     order = tf.reshape(order[: count // examples * examples], (-1, examples))
-    return tf.nest.map_structure(lambda a: tf.gather(a, order), (x, y))
+    return tf.nest.map_structure(lambda a: tf.gather(a, order), ((x, n), y))
 
 
 def _in_batches(helpings, per_batch, open_batches):
