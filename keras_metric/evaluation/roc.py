@@ -7,6 +7,8 @@ A pair is accepted as "same" if its distance <= threshold. With same pairs and d
     FAR  accepted different pairs / different pairs
 """
 
+import bisect
+
 import numpy as np
 
 STEP_BELOW = 2.4e-7  # twice the epsilon of float32, so that float32 too tells it from the distance
@@ -15,7 +17,8 @@ STEP_BELOW = 2.4e-7  # twice the epsilon of float32, so that float32 too tells i
 class RocCurve:
     """Points of the ROC curve in the order of their thresholds, the first of which accepts nothing.
 
-    Points within a straight horizontal or vertical run of the curve are left out; nothing depends on them.
+    Points within a straight horizontal or vertical run of the curve are left out, but for the two around FAR = FRR;
+    nothing depends on the others.
 
     Attributes:
         thresholds: (T,) rising float64, each a distance; one equal to the threshold is accepted.
@@ -188,8 +191,9 @@ def from_distances(same, different):
     few, many = (same, different) if len(same) <= len(different) else (different, same)
     corners = _unique_sorted(few)
     before = np.searchsorted(many, corners, side="left") - 1
+    around = _around_crossing(many, same, different)
     thresholds = np.unique(
-        np.concatenate([corners, many[np.unique(before[before >= 0])], many[-1:]])
+        np.concatenate([corners, many[np.unique(before[before >= 0])], around, many[-1:]])
     )
     accepted = [
         np.concatenate([[0], np.searchsorted(part, thresholds, side="right")])
@@ -225,6 +229,18 @@ def below(distance):
     """A threshold just below a distance, in float32 as well."""
     distance = float(distance)
     return distance - STEP_BELOW * max(abs(distance), 1.0)
+
+
+def _around_crossing(values, same, different):
+    """Of sorted distances, the first where FAR >= FRR and the one before it, if there is one."""
+
+    def excess(threshold):
+        accepted = (np.searchsorted(part, threshold, side="right") for part in (different, same))
+        return sum(n / len(part) for n, part in zip(accepted, (different, same), strict=True)) - 1
+
+    first = min(bisect.bisect_left(values, 0.0, key=excess), len(values) - 1)
+    before = np.searchsorted(values, values[first], side="left") - 1
+    return values[[max(before, 0), first]]
 
 
 def _unique_sorted(values):

@@ -114,6 +114,18 @@ def test_strategies_choose_what_they_say(strategy, seed):
         assert score(threshold) == pytest.approx(max(score(t) for t, _, _ in points))
 
 
+def test_the_eer_threshold_is_found_within_a_run_of_different_or_of_same_pairs():
+    run = np.array([1, 0, 0, 0, 0, 1], bool)
+    for same in (run, ~run):
+        for distances in (np.arange(6.0), np.repeat(np.arange(3.0), 2)):
+            result = evaluation.verification(distances, same, strategy="eer")
+            check(result, distances, same)
+            told = distances <= result["threshold"]
+            gap = abs(told[~same].mean() - (~told)[same].mean())
+            points = curve_by_loops(distances, same)
+            assert gap == pytest.approx(min(abs(far - 1 + tar) for _, far, tar in points))
+
+
 def test_the_threshold_stands_apart_from_the_distances_in_their_own_type():
     for dtype in ("float32", "float64"):
         distances = np.nextafter(np.full(1, 0.5, dtype), np.ones(1, dtype))
