@@ -44,7 +44,9 @@ def log_add_exp(column, row):
 
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
-            share = ops.sigmoid(x - y)
+            # Adds 0. Without a tie to the upstream a graph makes `share` during the forward pass and holds it.
+            late = x + ops.minimum(ops.abs(upstream[:, :1]), 0.0)
+            share = ops.sigmoid(late - y)
             by_x = ops.sum(upstream * share, axis=1, keepdims=True)
             return by_x, ops.sum(upstream * (1.0 - share), axis=0, keepdims=True)
 
