@@ -85,7 +85,9 @@ def as_multi_hot(labels, owner="the loss", argument="y_true"):
         checks.fail_shape(
             argument, owner, 'be multi-hot, of shape (batch, classes), with relation="overlap"', labels
         )  # fmt: skip
-    return ops.cast(labels > 0, "float32")
+    if keras.backend.standardize_dtype(labels.dtype) != "bool":  # TensorFlow has no order of them
+        labels = labels > 0
+    return ops.cast(labels, "float32")
 
 
 def _as_comparable_ids(labels, references, owner):

@@ -250,9 +250,12 @@ def test_relations_with_references_and_ignored_ids():
     signs = pair_relations(np.array([2**60], "uint64"), np.array([2**60, 2**60 + 1]))
     np.testing.assert_array_equal(numpy(signs), [[1, -1]])
     multi_hot = np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0], [0, 0, 1]])
-    signs = numpy(pair_relations(multi_hot, relation="overlap", ignore_id=2))
-    # Row 3 has no class but the ignored one.
-    np.testing.assert_array_equal(signs, [[0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0]])
+    for classes in (multi_hot, multi_hot.astype("float16"), multi_hot == 1):
+        signs = numpy(pair_relations(classes, relation="overlap", ignore_id=2))
+        # Row 3 has no class but the ignored one.
+        np.testing.assert_array_equal(
+            signs, [[0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
+        )
 
 
 @pytest.mark.parametrize(
