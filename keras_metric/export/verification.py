@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops, tree
@@ -65,8 +66,10 @@ def verify(path, encoder, inputs, tolerance=1e-5, preprocessing=None, index=None
         inputs: batch of raw inputs, as `serving_default` takes them; repeated where there are fewer than 33 rows.
         tolerance: largest difference allowed; relative to the largest entry where that is above 1.
         preprocessing: what was exported with the encoder. None compares with the encoder behind the preprocessing of
-            the exported model itself, so that only what comes after it is proved.
-        index: the exported `Index`, or its folder; None takes the embeddings out of the exported model.
+            the exported model itself, so that only what comes after it is proved. One that the exported model lacks
+            is found out.
+        index: the exported `Index`, or its folder, which must be the same; None takes the embeddings out of the
+            exported model.
         run_cpp: whether to run the same calls also from C++ (see `run_in_cpp`) and compare what they give.
 
     Returns:
@@ -94,6 +97,8 @@ def verify(path, encoder, inputs, tolerance=1e-5, preprocessing=None, index=None
         folder, calls, ("corpus_vectors", "corpus_ids", "corpus_labels") if wants_corpus else ()
     )
     _check_blocked(without)
+    if index is not None:
+        _check_index(index, about, without.variables)
     checker = _Checker(tolerance)
     per_batch = len(calls) // len(batches)
     for number, batch in enumerate(batches):
@@ -117,6 +122,24 @@ def _check_files(folder, about):
             f"verify: {', '.join(changed[:3])} of {folder} is missing, or was changed after it was written. "
             "Export the encoder again."
         )
+
+
+def _check_index(index, about, corpus):
+    """The index that was given is the one in the exported model."""
+    if about["index"] is None:
+        raise VerificationError("verify: the exported model has no index, but one was given.")
+    exported = {name: process.as_text(x) for name, x in corpus.items()}
+    pairs = {
+        "distance": (keras.saving.serialize_keras_object(index.distance), about["distance"]),
+        "ids": (index.ids, exported["corpus_ids"]),
+        "labels": (index.labels, exported.get("corpus_labels")),
+        "embeddings": (np.asarray(index.vectors, "float32"), exported["corpus_vectors"]),
+    }
+    for name, (given, there) in pairs.items():
+        if not np.array_equal(given, there):
+            raise VerificationError(
+                f"verify: the exported model has an index with other {name} than the one given."
+            )
 
 
 def _compare_cpp(checker, calls, expected, found):
@@ -183,10 +206,10 @@ def _check_blocked(without):
 def _ready(nest, batch, preprocessing, answers, about):
     """What the encoder itself takes: raw inputs, preprocessed here or, if that is not known, there."""
     raw = tree.pack_sequence_as(nest, batch)
-    if not about["preprocessing"]:
-        return raw
     if preprocessing is not None:
         return preprocessing(tree.map_structure(tf.constant, raw))
+    if not about["preprocessing"]:
+        return raw
     outputs = answers["preprocess"][0]
     return next(iter(outputs.values())) if set(outputs) == {"inputs"} else outputs
 

@@ -102,6 +102,30 @@ def test_verify_proves_search_and_match(identity, tmp_path, text):
     assert card["index"]["labels"] == (["even", "odd"] if text else None)
 
 
+def test_verify_finds_out_another_index_than_the_exported_one(identity, tmp_path):
+    queries = np.eye(4, dtype="float32")
+    whole = gallery()
+    bare = export.saved_model(identity, tmp_path)
+    with pytest.raises(export.VerificationError, match="no index"):
+        export.verify(bare, identity, queries, index=whole)
+
+    def other(name, distance=whole.distance, ids=whole.ids, labels=whole.labels, scale=1.0):
+        index = Index(distance)
+        index.add(whole.vectors * scale, ids=ids, labels=labels)
+        return name, index
+
+    folder = export.saved_model(identity, tmp_path, index=whole)
+    for name, index in (
+        other("distance", distance="euclidean"),
+        other("ids", ids=whole.ids[::-1]),
+        other("ids", ids=None),
+        other("labels", labels=None),
+        other("embeddings", scale=2.0),
+    ):
+        with pytest.raises(export.VerificationError, match=f"other {name} than"):
+            export.verify(folder, identity, queries, index=index)
+
+
 def test_verify_finds_out_a_search_that_misses(identity, tmp_path, monkeypatch):
     from keras_metric.export import corpus
 

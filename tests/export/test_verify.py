@@ -33,6 +33,11 @@ def test_other_weights_are_found_out(encoder, written):
         export.verify(written, other, images(4))
 
 
+def test_preprocessing_that_was_left_out_of_the_export_is_found_out(encoder, written):
+    with pytest.raises(export.VerificationError, match="serving_default differs by"):
+        export.verify(written, encoder, images(4), preprocessing=lambda x: x / 255.0)
+
+
 @pytest.mark.parametrize("name", ["variables/variables.data-00000-of-00001", "saved_model.pb"])
 def test_a_changed_or_missing_file_is_found_out(encoder, written, tmp_path, name):
     copy = shutil.copytree(written, tmp_path / "1")
