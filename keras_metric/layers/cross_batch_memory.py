@@ -6,7 +6,7 @@ from keras import ops
 from keras_metric import checks
 from keras_metric.layers.base import LAYERS
 from keras_metric.losses import LOSSES, EmbeddingLoss
-from keras_metric.tensors.numerics import as_float, nan_unless_finite
+from keras_metric.tensors.numerics import as_float, mean_over_rows, nan_unless_finite
 from keras_metric.tensors.relations import as_ids, as_multi_hot, pair_relations
 
 
@@ -99,7 +99,7 @@ class CrossBatchMemory(keras.layers.Layer):
         if self._inner().looks_among_references:
             among_references = self._pairs(reference_labels, reference_labels, rows.dtype)
         per_anchor = self.loss.compare(rows, references, relations, among_references)
-        self.add_loss(self.weight * ops.mean(per_anchor) + nan_unless_finite(references))
+        self.add_loss(self.weight * mean_over_rows(per_anchor) + nan_unless_finite(references))
         if training:
             self._push(references, reference_labels, labels)
         return embeddings

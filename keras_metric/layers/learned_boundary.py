@@ -8,7 +8,7 @@ from keras_metric.layers.base import LAYERS
 from keras_metric.losses import LOSSES, MarginLoss
 from keras_metric.losses.margin import margin_loss
 from keras_metric.tensors.columns import class_indices
-from keras_metric.tensors.numerics import as_float, nan_unless_finite
+from keras_metric.tensors.numerics import as_float, mean_over_rows, nan_unless_finite
 from keras_metric.tensors.relations import as_ids, pair_relations
 
 
@@ -69,7 +69,7 @@ class LearnedBoundary(keras.layers.Layer):
         pairs = self.loss.mine_pairs(distances, relations, (rows, rows))
         boundary, mean = self._boundaries_of(labels, rows.dtype)
         per_anchor = margin_loss(distances, pairs, self.loss.margin, boundary[:, None])
-        loss = ops.mean(per_anchor) + self.regularization * mean
+        loss = mean_over_rows(per_anchor) + self.regularization * mean
         self.add_loss(loss + nan_unless_finite(rows) + nan_unless_finite(boundary))
         return embeddings
 
@@ -82,7 +82,7 @@ class LearnedBoundary(keras.layers.Layer):
         if outside is not None:
             boundary = ops.where(outside, float("nan"), boundary)
         if valid is None:
-            return boundary, ops.mean(boundary)
+            return boundary, mean_over_rows(boundary)
         weights = ops.cast(valid, dtype)  # an ignored row has no pair: its boundary serves nothing
         return boundary, ops.sum(weights * boundary) / ops.maximum(ops.sum(weights), 1.0)
 

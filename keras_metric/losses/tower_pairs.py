@@ -73,5 +73,5 @@ def _parts(towers):
 
 def own_pairs(matrix):
     """1 on the diagonal of a (B, B) matrix, else 0, also where B is unknown when tracing."""
-    index = ops.cumsum(ops.ones_like(matrix[:, 0], dtype="int32"))
+    index = ops.cumsum(ops.ones_like(ops.sum(matrix, axis=1), dtype="int32"))
     return ops.cast(index[:, None] == index[None, :], matrix.dtype)

@@ -5,6 +5,7 @@ import typing
 from keras import ops
 
 from keras_metric.tensors.numerics import LARGE
+from keras_metric.tensors.positives import extreme_columns
 
 
 class Ranking(typing.NamedTuple):
@@ -35,7 +36,7 @@ class Ranking(typing.NamedTuple):
 
     def first_rank(self):
         """Rank of the first relevant item, (Q,), from 1."""
-        return 1.0 + ops.cast(ops.argmax(self.relevance, axis=1), self.relevance.dtype)
+        return 1.0 + ops.cast(extreme_columns(ops.argmax, self.relevance), self.relevance.dtype)
 
 
 def rank(distances, relations):

@@ -25,7 +25,7 @@ def soft_histograms(values, first, second, bins, upper):
 
 
 def _fill(values, first, second, bins, width):
-    count = ops.zeros_like(values[0, 0], dtype="int32") + (bins + 1)
+    count = ops.zeros_like(ops.sum(values), dtype="int32") + (bins + 1)
 
     def from_center(k):
         return values / width - ops.cast(k, values.dtype)
@@ -35,7 +35,7 @@ def _fill(values, first, second, bins, width):
         columns = (ops.sum(first * share, axis=1), ops.sum(second * share, axis=1))
         return tuple(put_column(s, k, c) for s, c in zip(state, columns, strict=True))
 
-    empty = ops.tile(ops.zeros_like(values[:, :1]), (1, bins + 1))
+    empty = ops.tile(ops.zeros_like(ops.sum(values, axis=1, keepdims=True)), (1, bins + 1))
     histograms = for_each_positive(add_bin, count, (empty, empty))
 
     def gradient(*args, upstream=None):

@@ -100,6 +100,11 @@ def row_count(x):
     return float(rows) if isinstance(rows, int) else ops.cast(ops.shape(x)[0], x.dtype)
 
 
+def mean_over_rows(x):
+    """Mean of (B,); 0 for the batch without rows that a replica may get at the end of an epoch."""
+    return ops.sum(x) / ops.maximum(row_count(x), 1.0)
+
+
 def row_norms(x):
     """Lengths of the rows, (B, D) → (B, 1), without overflow; 0 with a zero gradient for a zero row."""
     largest = ops.max(ops.abs(ops.stop_gradient(x)), axis=-1, keepdims=True, initial=0.0)

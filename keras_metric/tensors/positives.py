@@ -101,14 +101,23 @@ def pick(matrix, columns):
     return at_columns(matrix, columns[:, None])[:, 0]
 
 
+def extreme_columns(extreme, matrix):
+    """Column (B,) of each row's extreme, by `ops.argmax` or `ops.argmin`; none of a batch without rows."""
+    rows, width = ops.shape(matrix)
+    if not isinstance(width, int):
+        # A replica may get no row of the last batch: (0, 0) becomes (0, 1), since no axis of length 0 is searched.
+        matrix = ops.reshape(matrix, (rows, ops.maximum(width, 1)))
+    return ops.cast(extreme(matrix, axis=1), "int32")
+
+
 def farthest_of(distances, mask):
     """Column of each row's largest distance where the mask (B, N) is true, (B,)."""
-    return ops.cast(ops.argmax(ops.where(mask, distances, -LARGE), axis=1), "int32")
+    return extreme_columns(ops.argmax, ops.where(mask, distances, -LARGE))
 
 
 def nearest_of(distances, mask):
     """Column of each row's smallest distance where the mask (B, N) is true, (B,)."""
-    return ops.cast(ops.argmin(ops.where(mask, distances, LARGE), axis=1), "int32")
+    return extreme_columns(ops.argmin, ops.where(mask, distances, LARGE))
 
 
 def nearest_beyond(distances, mask):
@@ -123,7 +132,7 @@ def nearest_beyond(distances, mask):
 
     def find(thresholds):
         beyond = ops.where(candidates > thresholds[:, None], candidates, LARGE)
-        nearest = ops.cast(ops.argmin(beyond, axis=1), "int32")
+        nearest = extreme_columns(ops.argmin, beyond)
         return ops.where(pick(beyond, nearest) < LARGE, nearest, farthest)
 
     return find

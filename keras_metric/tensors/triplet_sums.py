@@ -159,7 +159,7 @@ def _walk(distances, references, positives, negatives, margin, swap):
         active = ops.where(terms > 0, kept, ops.zeros_like(kept))
         return state[0] + ops.sum(kept * terms, axis=1), state[1] + ops.sum(active, axis=1)
 
-    zeros = ops.zeros_like(distances[:, 0])
+    zeros = ops.zeros_like(ops.sum(positives, axis=1))
     sums, active = for_each_positive(add_terms, most, (zeros, zeros))
 
     def gradient(*args, upstream=None):

@@ -118,6 +118,21 @@ def test_compiled_equals_plain():
     np.testing.assert_allclose(*histories, rtol=1e-4)
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.function is TensorFlow's")
+@pytest.mark.parametrize(
+    "layer", [layers.CrossBatchMemory(6, "triplet"), layers.LearnedBoundary(3)], ids=repr
+)
+def test_a_replica_may_get_no_row(layer):
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 4]), tf.TensorSpec([None], "int64")])
+    def added(x, labels):
+        layer([x, labels])
+        return tf.add_n(layer.losses)
+
+    assert np.isfinite(added(X[:0], Y[:0]))
+
+
 def test_ignored_ids_and_multi_hot_labels():
     model = still_model(layers.CrossBatchMemory(6, losses.ContrastiveLoss(ignore_id=int(BIG) + 9)))
     for rows in BATCHES[:2]:

@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from keras_metric import losses
+from keras_metric.miners import MINERS
 from tests.losses.cases import batch, make
 from tests.support import BACKEND, numpy
 
@@ -45,6 +46,43 @@ def test_eager_equals_graph_equals_xla(name):
         before = len(traces)
         compiled(tf.constant(other_y[::-1].copy()), tf.constant(other_x))
         assert len(traces) == before
+
+
+TRIPLETS = [
+    {"miner": miner, "margin": margin, "swap": swap}
+    for miner in MINERS.names()
+    for margin, swap in ((0.2, False), (0.2, True), (None, False))
+]
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.function is TensorFlow's")
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [(name, {}) for name in EVERY] + [("triplet", arguments) for arguments in TRIPLETS],
+    ids=str,
+)
+def test_a_replica_may_get_no_row(name, arguments):
+    """`MirroredStrategy` gives some replicas an empty batch where the last one has fewer rows than there are."""
+    import tensorflow as tf
+
+    y, x = batch(name)
+    loss = make(name, **arguments)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, *y.shape[1:]], y.dtype),
+            tf.TensorSpec([None, *x.shape[1:]], x.dtype),
+        ]
+    )
+    def gradient(labels, predictions):
+        with tf.GradientTape() as tape:
+            tape.watch(predictions)
+            value = loss(labels, predictions)
+        return value, tape.gradient(value, predictions)
+
+    value, by_predictions = gradient(y[:0], x[:0])
+    assert value == 0
+    assert by_predictions.shape == x[:0].shape
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.function is TensorFlow's")

@@ -325,6 +325,23 @@ def test_evaluate_gives_the_same_in_every_mode(mode):
     )
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.function is TensorFlow's")
+@pytest.mark.parametrize("name", RETRIEVAL)
+def test_a_replica_may_get_no_row(name):
+    import tensorflow as tf
+
+    metric = fresh(RETRIEVAL[name])
+    update = tf.function(
+        metric.update_state,
+        input_signature=[tf.TensorSpec([None], "int64"), tf.TensorSpec([None, 5])],
+    )
+    ids, x = batch(14)
+    update(ids, x)
+    expected = numpy(metric.result())
+    update(ids[:0], x[:0])
+    assert numpy(metric.result()) == expected
+
+
 def test_models_with_metrics_save_and_train(tmp_path):
     ids, x = batch(13, rows=48)
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
