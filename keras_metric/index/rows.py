@@ -41,10 +41,8 @@ def vectors(x, argument, width=None):
 def ids(values, count=None, argument="ids"):
     """(N,) int64 or str, all different."""
     array = _vector(values, argument)
-    if array.dtype.kind in "iu" and array.size and array.max(initial=0) > np.iinfo("int64").max:
-        fail(argument, "fit into int64", f"{array.max()}")
     if array.dtype.kind in "iu":
-        array = array.astype("int64")
+        array = _int64(array, argument)
     elif array.dtype.kind != "U":
         fail(argument, "be whole numbers or texts", f"dtype {array.dtype}")
     if count is not None and len(array) != count:
@@ -60,7 +58,7 @@ def labels(values, count, argument="labels"):
     """(N,) int64 or str."""
     array = _vector(values, argument)
     if array.dtype.kind in "iub":
-        array = array.astype("int64")
+        array = _int64(array, argument)
     elif array.dtype.kind != "U":
         fail(argument, "be whole numbers or texts", f"dtype {array.dtype}")
     if len(array) != count:
@@ -81,6 +79,12 @@ def whole(value, argument, at_least=1):
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < at_least:
         fail(argument, f"be a whole number >= {at_least}", f"{argument}={value!r}")
     return int(value)
+
+
+def _int64(array, argument):
+    if array.max(initial=0) > np.iinfo("int64").max:
+        fail(argument, "fit into int64", f"{array.max()}")
+    return array.astype("int64")
 
 
 def _vector(values, argument):
@@ -121,4 +125,5 @@ def filter_labels(values, those):
     values = _vector(values, "labels")
     if (values.dtype.kind == "U") != (those.dtype.kind == "U"):
         fail("labels", "be of the kind of those in the index", f"dtype {values.dtype}")
-    return values
+    # NumPy would compare unsigned numbers with int64 as floats.
+    return _int64(values, "labels") if values.dtype.kind == "u" else values

@@ -282,6 +282,11 @@ BAD = [
     (lambda i: i.add(np.eye(3)), "`labels`.*be given"),
     (lambda i: i.add(np.eye(3), labels=[1]), "1 labels for 3 rows"),
     (lambda i: i.add(np.eye(3), labels=["a"] * 3), "`labels`.*kind"),
+    (
+        lambda i: i.add(np.eye(3), labels=[2**63] * 3),
+        "`labels`.*fit into int64.*9223372036854775808",
+    ),
+    (lambda i: i.search(np.eye(3), labels=[2**63]), "`labels`.*fit into int64"),
     (lambda i: i.add(np.eye(3), labels=[1] * 3, payload=[1] * 3), "`payload`.*left out"),
     (lambda i: i.upsert(np.eye(3), ids=[1, 1, 2], labels=[1] * 3), "more than once"),
     (lambda i: i.remove([0, 9]), "unknown: \\[9\\]"),
@@ -295,6 +300,13 @@ BAD = [
     (lambda i: i.match(np.eye(3), "0.5"), "`threshold`"),
     (lambda i: i.match(np.eye(3), 0.5, by="best"), "`by`"),
 ]
+
+
+def test_unsigned_labels_to_search_among_are_compared_as_whole_numbers():
+    index = Index()
+    index.add(np.eye(2), labels=[2**60, 2**60 + 1])
+    even = (2**60 + np.arange(0, 200, 2)).astype("uint64")
+    assert index.search(np.eye(2), labels=even).ids.tolist() == [[0], [0]]
 
 
 @pytest.mark.parametrize("act, message", BAD)
