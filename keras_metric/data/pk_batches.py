@@ -36,8 +36,8 @@ def pk_batches(
     """Batches of P classes with K distinct examples each, for every loss between the embeddings of a batch.
 
     No class returns before every class was there, so within an epoch the counts of classes differ by at most 1 at
-    every batch; a class returns with other examples as long as it has any. Each epoch has a new order. What a step
-    gives depends on the seed and the number of the step alone.
+    every batch; a class returns with other examples as long as it has K of them. Each epoch has a new order. What a
+    step gives depends on the seed and the number of the step alone.
 
     Args:
         x: array (N, …), nested dicts or tuples of arrays, or file paths with a `map_fn` that loads them.
