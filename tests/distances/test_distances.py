@@ -178,6 +178,16 @@ def test_offset_far_from_the_origin_does_not_lose_small_distances():
     )
 
 
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_integers_have_exact_distances(offset):
+    """So that ties stay ties: a miner's "strictly farther" and a term of exactly 0 depend on it."""
+    x = np.random.default_rng(6).integers(-3, 5, size=(13, 3)) + offset
+    squared = numpy(distances.get("squared_euclidean").pairwise(x.astype("float32")))
+    np.testing.assert_array_equal(squared, loop("squared_euclidean", x, x))
+    root = numpy(distances.get("euclidean").pairwise(x.astype("float32")))
+    assert len(np.unique(root)) == len(np.unique(squared))
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_is_computed_in_float32(dtype):
     x = ops.cast(np.random.default_rng(6).normal(size=(4, 300)).astype("float32"), dtype)

@@ -135,6 +135,17 @@ def test_margin_zero_with_ties_has_no_active_term(count):
     assert not gradient.any()
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_equal_distances_between_integers_are_ties(seed):
+    """Neither strictly farther nor, with a margin that just meets them, an active term."""
+    rng = np.random.default_rng(seed)
+    x, labels = rng.integers(-2, 4, (9, 2)).astype("float32"), rng.integers(0, 3, 9)
+    for miner in ("semi_hard", "easy_positive", "all"):
+        expected = reference(x, labels, 1.0, miner, False, "active_terms")
+        value = numpy(losses.TripletLoss(1.0, miner=miner)(labels, x))
+        np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
 def test_collapsed_embeddings_cost_the_margin():
     x = np.ones((8, 4), "float32")
     labels = np.repeat([0, 1], 4)
