@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_metric import export
 from keras_metric.cli import models, options, sources
-from keras_metric.cli.problems import Failure, UsageError
+from keras_metric.cli.problems import Failure, UsageError, one_line
 
 NAME = "export"
 SUMMARY = "write a SavedModel (or LiteRT, ONNX), and prove it"
@@ -71,9 +71,18 @@ def add_arguments(parser):
 
 def run(arguments):
     """Exports and verifies."""
-    if arguments.format == "saved_model":
-        write_saved_model(arguments)
-        return
+    try:
+        if arguments.format == "saved_model":
+            write_saved_model(arguments)
+        else:
+            write_file(arguments)
+    except FileExistsError as error:  # names the arguments of Python
+        text = one_line(error).replace("`version` out", "--version out")
+        raise Failure(text.replace("overwrite=True", "--overwrite")) from error
+
+
+def write_file(arguments):
+    """Writes LiteRT or ONNX and tells how it compares."""
     given = [name for name in ONLY_SAVED_MODEL if getattr(arguments, name)]
     if given:
         raise UsageError(f"--{given[0].replace('_', '-')} goes with --format saved_model only")

@@ -1,5 +1,6 @@
 """Reads examples from a folder of images, an `.npz` file or TensorFlow Datasets."""
 
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +71,8 @@ def _named_ids(labels):
 
 def read_arrays(path):
     """The `Examples` of an `.npz` file, with NaN where it has some."""
+    if path.exists() and not zipfile.is_zipfile(path):  # NumPy would speak of pickles
+        raise Failure(f"{path}: is no .npz file, as numpy.savez writes it, or a torn one")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}

@@ -44,9 +44,10 @@ def test_more_classes_asked_for_than_there_are(command, npz, tmp_path):
 
 def test_a_file_that_is_no_npz(command, tmp_path):
     path = tmp_path / "bad.npz"
-    path.write_bytes(b"PK\x03\x04 and then nothing")
-    code, _, err = command("train", path, "--output", tmp_path / "run")
-    assert code == 1 and str(path) in err and err.count("\n") == 1
+    for content in (b"PK\x03\x04 and then nothing", b"words", b""):
+        path.write_bytes(content)
+        code, _, err = command("train", path, "--output", tmp_path / "run")
+        assert code == 1 and str(path) in err and err.count("\n") == 1 and "pickle" not in err
 
 
 def test_an_empty_folder(command, tmp_path):
