@@ -291,7 +291,8 @@ def test_all_pairs_of_a_set(distance, way):
     expected = evaluation.verification(distances, same)
     assert result.pairs == expected.pairs
     for name in ("auc", "eer", "tar@far=0.1", "tar@far=0.01", "tar@far=0.001"):
-        rounding = 3e-5 if way == "bins" else 1e-6 if BACKEND == "jax" else 1e-9
+        # JAX, and matrix products of Keras on PyTorch, are float32: pairs closer than that may change places.
+        rounding = 3e-5 if way == "bins" else 1e-9 if BACKEND == "tensorflow" else 1e-6
         allowed = result.errors[name] + rounding
         assert abs(result[name] - expected[name]) <= allowed, name
         assert result.errors[name] < 2e-3 and (way == "bins" or result.errors[name] == 0)
