@@ -16,7 +16,7 @@ Writes PATH/<version>/ with the signatures embed and similarity and, with --inde
 separate process, in which Keras cannot be imported, that it gives the same as the encoder. With --format litert or
 onnx, writes the file PATH, compares it with the encoder and tells its size and the largest difference.
 """
-ONLY_SAVED_MODEL = ("threshold", "index", "version", "encoded_images")
+ONLY_SAVED_MODEL = ("threshold", "distance", "index", "k", "version", "encoded_images")
 ROWS = 500
 
 
@@ -33,7 +33,7 @@ def add_arguments(parser):
         help="distance up to which two examples count as the same",
     )  # fmt: skip
     parser.add_argument(
-        "--distance", default="cosine", metavar="NAME",
+        "--distance", metavar="NAME",
         help="of similarity, where there is no index (default: cosine)",
     )  # fmt: skip
     parser.add_argument(
@@ -43,7 +43,6 @@ def add_arguments(parser):
         "-k",
         "--k",
         type=options.positive_int,
-        default=10,
         help="neighbours of search (default: 10)",
     )
     parser.add_argument(
@@ -83,7 +82,11 @@ def run(arguments):
 
 def write_file(arguments):
     """Writes LiteRT or ONNX and tells how it compares."""
-    given = [name for name in ONLY_SAVED_MODEL if getattr(arguments, name)]
+    given = [
+        name
+        for name in ONLY_SAVED_MODEL
+        if getattr(arguments, name) is not None and getattr(arguments, name) is not False
+    ]
     if given:
         raise UsageError(f"--{given[0].replace('_', '-')} goes with --format saved_model only")
     if arguments.format == "litert" and arguments.precision == "int8" and not arguments.data:
@@ -117,8 +120,8 @@ def write_saved_model(arguments):
         preprocessing=preprocessing,
         index=arguments.index,
         threshold=arguments.threshold,
-        distance=arguments.distance,
-        k=arguments.k,
+        distance=arguments.distance or "cosine",
+        k=arguments.k or 10,
         version=arguments.version,
         overwrite=arguments.overwrite,
     )

@@ -138,6 +138,9 @@ def test_export_to_other_formats(command, npz, trained, tmp_path):
         "export", trained, tmp_path / "e.onnx", "--format", "onnx", "--index", "g"
     )
     assert code == 2 and "--index" in err
+    for option in (("--threshold", 0), ("--distance", "euclidean"), ("--k", 3)):
+        code, _, err = command("export", trained, tmp_path / "e.onnx", "--format", "onnx", *option)
+        assert code == 2 and f"{option[0]} goes with" in err
     pytest.importorskip("tf2onnx")
     pytest.importorskip("onnxruntime")
     code, out, err = command("export", trained, tmp_path / "e.onnx", "--format", "onnx")
