@@ -47,7 +47,7 @@ def _recall(ranks, present, count, k, temperature):
     cutoffs = ops.convert_to_tensor([float(cutoff) for cutoff in k], dtype=ranks.dtype)
     # A rank far beyond every cutoff adds nothing, and has no slope.
     beyond = max(k) + 1e4 * temperature
-    passes = ops.zeros_like(ops.sum(ranks), dtype="int32") + len(k)
+    passes = ops.zeros_like(ops.sum(count), dtype="int32") + len(k)
 
     def share_and_inside(ranks, count, i):
         cutoff = ops.take(cutoffs, i)

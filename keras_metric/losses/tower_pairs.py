@@ -9,6 +9,7 @@ from keras_metric import checks
 from keras_metric.distances import DISTANCES, Distance
 from keras_metric.losses.base import as_ignored_id
 from keras_metric.losses.tower_base import TowerLoss
+from keras_metric.tensors.numerics import row_zeros
 from keras_metric.tensors.relations import pair_relations
 
 
@@ -73,5 +74,5 @@ def _parts(towers):
 
 def own_pairs(matrix):
     """1 on the diagonal of a (B, B) matrix, else 0, also where B is unknown when tracing."""
-    index = ops.cumsum(ops.ones_like(ops.sum(matrix, axis=1), dtype="int32"))
+    index = ops.cumsum(row_zeros(matrix, "int32") + 1)
     return ops.cast(index[:, None] == index[None, :], matrix.dtype)

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_metric.tensors.numerics import row_zeros
 from keras_metric.tensors.positives import column_of, for_each_positive, put_column
 
 
@@ -25,7 +26,8 @@ def soft_histograms(values, first, second, bins, upper):
 
 
 def _fill(values, first, second, bins, width):
-    count = ops.zeros_like(ops.sum(values), dtype="int32") + (bins + 1)
+    zeros = row_zeros(values)
+    count = ops.zeros_like(ops.sum(zeros), dtype="int32") + (bins + 1)
 
     def from_center(k):
         return values / width - ops.cast(k, values.dtype)
@@ -35,7 +37,7 @@ def _fill(values, first, second, bins, width):
         columns = (ops.sum(first * share, axis=1), ops.sum(second * share, axis=1))
         return tuple(put_column(s, k, c) for s, c in zip(state, columns, strict=True))
 
-    empty = ops.tile(ops.zeros_like(ops.sum(values, axis=1, keepdims=True)), (1, bins + 1))
+    empty = ops.tile(zeros[:, None], (1, bins + 1))
     histograms = for_each_positive(add_bin, count, (empty, empty))
 
     def gradient(*args, upstream=None):
@@ -50,7 +52,7 @@ def _fill(values, first, second, bins, width):
             )
             return (state[0] + slope * by_share,)
 
-        zeros = ops.zeros_like(values)
-        return for_each_positive(add_slopes, count, (zeros,))[0], zeros, zeros
+        flat = ops.zeros_like(values)
+        return for_each_positive(add_slopes, count, (flat,))[0], flat, flat
 
     return ops.stack(histograms), gradient

@@ -100,6 +100,11 @@ def row_count(x):
     return float(rows) if isinstance(rows, int) else ops.cast(ops.shape(x)[0], x.dtype)
 
 
+def row_zeros(matrix, dtype=None):
+    """Zeros (B,), one for each row of (B, N), without a pass over the matrix; also where it has no column."""
+    return ops.zeros_like(ops.sum(matrix[:, :1], axis=1), dtype=dtype)
+
+
 def mean_over_rows(x):
     """Mean of (B,); 0 for the batch without rows that a replica may get at the end of an epoch."""
     return ops.sum(x) / ops.maximum(row_count(x), 1.0)

@@ -13,7 +13,7 @@ import typing
 
 from keras import ops
 
-from keras_metric.tensors.numerics import LARGE, epsilon
+from keras_metric.tensors.numerics import LARGE, epsilon, row_zeros
 from keras_metric.tensors.positives import (
     FEW,
     at_columns,
@@ -159,7 +159,7 @@ def _walk(distances, references, positives, negatives, margin, swap):
         active = ops.where(terms > 0, kept, ops.zeros_like(kept))
         return state[0] + ops.sum(kept * terms, axis=1), state[1] + ops.sum(active, axis=1)
 
-    zeros = ops.zeros_like(ops.sum(positives, axis=1))
+    zeros = row_zeros(positives)
     sums, active = for_each_positive(add_terms, most, (zeros, zeros))
 
     def gradient(*args, upstream=None):
