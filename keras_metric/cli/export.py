@@ -48,6 +48,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--encoded-images",
         action="store_true",
+        default=None,
         help="take JPEG and PNG files instead of pixels, for an encoder of pixels from 0 to 255",
     )
     parser.add_argument(
@@ -82,11 +83,7 @@ def run(arguments):
 
 def write_file(arguments):
     """Writes LiteRT or ONNX and tells how it compares."""
-    given = [
-        name
-        for name in ONLY_SAVED_MODEL
-        if getattr(arguments, name) is not None and getattr(arguments, name) is not False
-    ]
+    given = [name for name in ONLY_SAVED_MODEL if getattr(arguments, name) is not None]
     if given:
         raise UsageError(f"--{given[0].replace('_', '-')} goes with --format saved_model only")
     if arguments.format == "litert" and arguments.precision == "int8" and not arguments.data:

@@ -170,7 +170,7 @@ def _readable(dataset, map_fn, skipped):
         if name not in known:  # a source that repeats brings it every time
             known.add(name)
             skipped.append((name, why))
-        return [False, *(tf.zeros([n or 0 for n in part.shape], part.dtype) for part in outputs)]
+        return [False, *map(_empty, outputs)]
 
     def tried(number, element):
         given = [number, *tf.nest.flatten(element[0])]
@@ -181,6 +181,11 @@ def _readable(dataset, map_fn, skipped):
 
     data = dataset.enumerate().map(tried, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return data.filter(lambda good, element: good).map(lambda good, element: element)
+
+
+def _empty(spec):
+    """Zeros or empty texts of a specification; what may be of any length has none."""
+    return tf.zeros([n or 0 for n in spec.shape], spec.dtype)
 
 
 def _is_finite(part):
@@ -273,10 +278,8 @@ def _with_end(helpings):
     """Elements `(x, y, False)`, and an empty one with True when the source has ended."""
 
     def nothing(_):
-        empty = [tf.zeros([n or 0 for n in a.shape], a.dtype) for a in flat]
-        return (*tf.nest.pack_sequence_as(helpings.element_spec, empty), True)
+        return (*tf.nest.map_structure(_empty, helpings.element_spec), True)
 
-    flat = tf.nest.flatten(helpings.element_spec)
     end = tf.data.Dataset.range(1).map(nothing)
     return helpings.map(lambda x, y: (x, y, False)).concatenate(end)
 
